@@ -1,0 +1,88 @@
+"""One pipeline: all its stages' settings, and what must hold between them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, field_validator, model_validator
+
+from pipelines.config.base import Settings
+from pipelines.config.clean import Clean
+from pipelines.config.featurize import Featurize
+from pipelines.config.ingest import Ingest
+from pipelines.config.normalize import Normalize
+from pipelines.config.schedule import Schedule
+from pipelines.config.score import Monitor, Score
+from pipelines.config.train import Promote, Train
+from pipelines.errors import nearest
+
+
+class Pipeline(Settings):
+    """The settings of a pipeline, as `conf/<name>/pipeline.yml` holds them."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    description: str = ""
+    timezone: str = "UTC"
+    """IANA name of the zone whose days `*_date` columns count."""
+    lake: str = "data/lake"
+    """URI or folder of the lake; a relative path starts at the project's root."""
+    landing: str
+    """URI or folder of the landing files; likewise."""
+    ingest: Ingest
+    clean: Clean
+    featurize: Featurize
+    normalize: Normalize
+    train: Train
+    promote: Promote
+    score: Score
+    monitor: Monitor = Monitor()
+    schedule: Schedule | None = None
+    folder: Path = Field(
+        default=Path(), exclude=True, json_schema_extra={"hidden": True}
+    )
+    """Set by the loader: the pipeline's folder, where its SQL files are."""
+    root: Path = Field(default=Path(), exclude=True, json_schema_extra={"hidden": True})
+    """Set by the loader: the project's root, where relative paths start."""
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone_exists(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(f"unknown time zone '{value}'") from error
+        return value
+
+    @model_validator(mode="after")
+    def _names_meet(self) -> Pipeline:
+        sources = list(self.ingest.sources)
+        for name, entity in self.clean.entities.items():
+            where = f"`clean.entities.{name}.source: {entity.source}`"
+            if entity.source not in sources:
+                raise ValueError(
+                    f"{where} is not in `ingest.sources`.{nearest(entity.source, sources)}"
+                )
+            known = [*self.ingest.sources[entity.source].columns]
+            for column, treatment in entity.columns.items():
+                origin = treatment.source or column
+                if origin not in known:
+                    raise ValueError(
+                        f"`clean.entities.{name}.columns.{column}` reads '{origin}', which is no "
+                        f"column of source '{entity.source}'.{nearest(origin, known)}"
+                    )
+            silver = [*entity.columns, *entity.derive]
+            for part in entity.key:
+                if part not in silver:
+                    raise ValueError(
+                        f"`clean.entities.{name}.key` names '{part}', which is no column of the "
+                        f"entity.{nearest(part, silver)}"
+                    )
+        tables = [f"silver.{name}" for name in self.clean.entities]
+        for table in self.featurize.reads:
+            if table not in tables:
+                raise ValueError(
+                    f"`featurize.reads` names '{table}', which no entity of `clean` writes."
+                    f"{nearest(table, tables)}"
+                )
+        return self

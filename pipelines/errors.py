@@ -1,0 +1,116 @@
+"""Every error a user can meet.
+
+Each message says what happened (with the value), what was expected, and how to go on. The
+command line turns a `TidemillError` into one message and its `exit_code`, without a stack trace.
+"""
+
+from __future__ import annotations
+
+
+class TidemillError(Exception):
+    """Base of all errors that tell a user what to do.
+
+    Exit codes: 1 the run failed, 2 wrong usage or settings, 3 a rule or a gate refused.
+    """
+
+    exit_code = 1
+
+
+class UsageError(TidemillError):
+    """A command or function was called with arguments that don't fit."""
+
+    exit_code = 2
+
+
+class SettingsError(TidemillError):
+    """Settings are missing, unknown or contradict each other."""
+
+    exit_code = 2
+
+
+class SetupError(TidemillError):
+    """A part of the environment (Java, a jar, a package) is missing or of a wrong version."""
+
+
+class LakeError(TidemillError):
+    """The lake or a table can't be read or written as asked."""
+
+
+class TableNotFound(LakeError):
+    """A table that a stage reads does not exist yet."""
+
+
+class VersionNotFound(LakeError):
+    """A table exists, but not at the version asked for."""
+
+
+class SchemaError(LakeError):
+    """A table's columns are not those that were expected."""
+
+
+class LockTimeout(LakeError):
+    """Another process held a table's write lock for too long."""
+
+
+class LandingError(TidemillError):
+    """A landing folder or file is missing or not as declared."""
+
+
+class FileChanged(LandingError):
+    """A file that was ingested before has changed under the same path."""
+
+
+class QualityError(TidemillError):
+    """A quality rule of severity `fail` was broken; nothing was written."""
+
+    exit_code = 3
+
+
+class GateRefused(TidemillError):
+    """A candidate did not pass its promotion gate."""
+
+    exit_code = 3
+
+
+class FeatureError(TidemillError):
+    """A feature can't be computed, fitted or compiled as declared."""
+
+
+class EmptySplit(FeatureError):
+    """A split (train, validation or test) holds no rows."""
+
+
+class FeedError(TidemillError):
+    """Rows can't be fed to training as asked (missing file, unsupported table feature, ...)."""
+
+
+class PlanError(FeedError):
+    """An epoch can't be planned: ranks, streams and rows don't fit together."""
+
+
+class TrainingError(TidemillError):
+    """Training failed for good, after the restarts that were allowed."""
+
+
+class NotFiniteLoss(TrainingError):
+    """The loss became NaN or infinite."""
+
+
+class BundleError(TidemillError):
+    """A model bundle is missing, incomplete or of an unknown format version."""
+
+
+class NoChampion(BundleError):
+    """No model carries the alias `champion` yet."""
+
+
+class ScoringError(TidemillError):
+    """A date can't be scored as asked."""
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """Return ` Did you mean 'x'?` for the known word nearest to `word`, or an empty string."""
+    import difflib
+
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    return f" Did you mean '{close[0]}'?" if close else ""

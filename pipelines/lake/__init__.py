@@ -1,0 +1,1 @@
+"""The lake: Spark session, names and places of tables, reading at a version, safe writes."""

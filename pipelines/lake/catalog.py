@@ -1,0 +1,89 @@
+"""The one place where a table's name meets its path. Imports neither Spark nor TensorFlow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from pipelines.errors import UsageError, nearest
+
+Layer = Literal["bronze", "silver", "quarantine", "gold", "predictions", "monitoring"]
+LAYERS: tuple[str, ...] = get_args(Layer)
+
+
+@dataclass(frozen=True, order=True)
+class Table:
+    """A table of the lake by its name, `<layer>.<name>`."""
+
+    layer: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.layer}.{self.name}"
+
+    @classmethod
+    def parse(cls, text: str) -> Table:
+        """Read `silver.flights`; refuse an unknown layer with the nearest known one."""
+        layer, _, name = text.partition(".")
+        if layer not in LAYERS:
+            hint = nearest(layer, list(LAYERS))
+            raise UsageError(
+                f"'{text}' names no layer of the lake; expected one of {LAYERS}.{hint}"
+            )
+        if not name.isidentifier():
+            raise UsageError(
+                f"'{text}' is no table name; expected something like '{layer}.flights'"
+            )
+        return cls(layer, name)
+
+
+@dataclass(frozen=True)
+class Lake:
+    """Where everything of a lake lies. `root` is a URI or an absolute folder, without `/` at its end.
+
+    Folders that start with `_` are not tables: checkpoints, run records, models, reports.
+    """
+
+    root: str
+
+    def path(self, table: Table | str) -> str:
+        """Return the path of a table."""
+        table = Table.parse(table) if isinstance(table, str) else table
+        return f"{self.root}/{table.layer}/{table.name}"
+
+    def checkpoint(self, pipeline: str, stage: str, name: str) -> str:
+        """Return the folder of a stream's progress."""
+        return f"{self.root}/_checkpoints/{pipeline}/{stage}/{name}"
+
+    def runs(self, run_id: str) -> str:
+        """Return the folder of what a run resolved at its start."""
+        return f"{self.root}/_runs/{run_id}"
+
+    def state(self, pipeline: str, stage: str, name: str) -> str:
+        """Return the path of a stage's stored facts (fitted outlier bounds and the like)."""
+        return f"{self.root}/_state/{pipeline}/{stage}/{name}.json"
+
+    def training(self, pipeline: str, run_id: str) -> str:
+        """Return the folder of a training's checkpoints."""
+        return f"{self.root}/_training/{pipeline}/{run_id}"
+
+    @property
+    def tracking(self) -> str:
+        """Folder of MLflow's database and artifacts."""
+        return f"{self.root}/_mlflow"
+
+    def report(self, pipeline: str) -> str:
+        """Return the folder of a pipeline's report pages."""
+        return f"{self.root}/_reports/{pipeline}"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the lake is a folder of this machine."""
+        return "://" not in self.root or self.root.startswith("file:")
+
+    @property
+    def local_root(self) -> str:
+        """The lake's folder on this machine; only where `is_local`."""
+        if not self.is_local:
+            raise UsageError(f"the lake {self.root} is no local folder")
+        return self.root.removeprefix("file://").removeprefix("file:")

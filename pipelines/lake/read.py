@@ -1,0 +1,55 @@
+"""Reading a table at a version that was resolved once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipelines.errors import TableNotFound, VersionNotFound
+from pipelines.lake.catalog import Lake, Table
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+
+def table_exists(spark: SparkSession, lake: Lake, table: Table | str) -> bool:
+    """Tell whether a Delta table is there."""
+    from delta.tables import DeltaTable
+
+    return DeltaTable.isDeltaTable(spark, lake.path(table))
+
+
+def latest_version(
+    spark: SparkSession, lake: Lake, table: Table | str, made_by: str = ""
+) -> int:
+    """Return the newest version of a table.
+
+    Raises TableNotFound where it does not exist; `made_by` names the stage that would make it.
+    """
+    from delta.tables import DeltaTable
+
+    if not table_exists(spark, lake, table):
+        hint = f" Run `tidemill {made_by}` first." if made_by else ""
+        raise TableNotFound(f"there is no table {table} in the lake {lake.root}.{hint}")
+    row = (
+        DeltaTable.forPath(spark, lake.path(table)).history(1).select("version").head()
+    )
+    assert row is not None  # noqa: S101 - a Delta table has at least one commit
+    return int(row["version"])
+
+
+def read_at(
+    spark: SparkSession, lake: Lake, table: Table | str, version: int
+) -> DataFrame:
+    """Read a table at one version.
+
+    Raises VersionNotFound where the table no longer holds it (log or files cleaned away).
+    """
+    from pyspark.errors import AnalysisException
+
+    reader = spark.read.format("delta").option("versionAsOf", str(version))
+    try:
+        return reader.load(lake.path(table))
+    except AnalysisException as error:
+        raise VersionNotFound(
+            f"{table} can't be read at version {version}: {str(error).splitlines()[0]}"
+        ) from error

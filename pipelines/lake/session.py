@@ -1,0 +1,51 @@
+"""The Spark session, made from a profile in `conf/spark/` unless spark-submit brought one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipelines.errors import SettingsError, nearest
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+def read_profile(path: Path) -> dict[str, str]:
+    """Read a spark-submit properties file (`key value` or `key=value`, `#` comments)."""
+    settings = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        text = line.strip()
+        if text and not text.startswith("#"):
+            key, *value = text.replace("=", " ", 1).split(None, 1)
+            settings[key] = value[0].strip() if value else ""
+    return settings
+
+
+def spark_session(
+    root: Path, name: str = "tidemill", profile: str = "local", **settings: str
+) -> SparkSession:
+    """Return the running Spark session, or start one from `<root>/conf/spark/<profile>.conf`.
+
+    Under spark-submit the settings are those given to spark-submit; the profile is not read.
+    `settings` win over the profile.
+    """
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder.appName(name)
+    if (
+        SparkSession.getActiveSession() is None
+        and "PYSPARK_GATEWAY_PORT" not in os.environ
+    ):
+        folder = root / "conf" / "spark"
+        file = folder / f"{profile}.conf"
+        if not file.is_file():
+            known = sorted(path.stem for path in folder.glob("*.conf"))
+            raise SettingsError(
+                f"no Spark profile '{profile}': {file} does not exist; known are {known}."
+                f"{nearest(profile, known)}"
+            )
+        for key, value in {**read_profile(file), **settings}.items():
+            builder = builder.config(key, value)
+    return builder.getOrCreate()

@@ -1,0 +1,121 @@
+"""One run of a stage: what it is given, what it hands back, and what it wrote down at its start."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import logging
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.config import Pipeline
+from pipelines.lake import files
+from pipelines.lake.catalog import Lake
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+logger = logging.getLogger(__name__)
+
+Progress = Callable[[dict[str, Any]], None]
+"""Called with events such as {"event": "epoch", "epoch": 2, "epochs": 8, "loss": 0.51}."""
+
+
+def _ignore(event: dict[str, Any]) -> None:
+    """Take an event and do nothing with it."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a stage needs: settings, session, lake, and the logical date it works for.
+
+    `date` is the logical date, `since` the first day where a stage takes a range of days; None
+    where the caller gave none. `run_id` names the run; a retry of a run carries the same one.
+    """
+
+    pipeline: Pipeline
+    spark: SparkSession
+    lake: Lake
+    run_id: str
+    date: dt.date | None = None
+    since: dt.date | None = None
+    progress: Progress = _ignore
+
+    def resolve(self, stage: str, look: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Return what this run resolved for `stage`, looking only the first time.
+
+        The answer of `look` (versions, champion: plain JSON values) is stored under the run id
+        before anything is written, so that a retry of the run works on the same input.
+        """
+        place = f"{self.lake.runs(self.run_id)}/{stage}.json"
+        stored = files.read_text(self.spark, place)
+        if stored is not None:
+            logger.info(
+                "run %s: %s goes on with what it resolved before", self.run_id, stage
+            )
+            found: dict[str, Any] = json.loads(stored)
+            return found
+        found = look()
+        files.write_text(self.spark, place, json.dumps(found, sort_keys=True))
+        return found
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """What a stage did. `counts` is flat; keys are `rows_in`, `rows_out`, `<table>.rows`, ...
+
+    `read` and `written` map table names to versions. `details` holds what else is worth
+    knowing, as plain JSON values (metrics, paths, rule results).
+    """
+
+    stage: str
+    pipeline: str
+    run_id: str
+    date: str | None = None
+    read: dict[str, int] = field(default_factory=dict)
+    written: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def to_json(self) -> str:
+        """Return the result as one JSON object."""
+        return json.dumps(asdict(self), sort_keys=True, default=str)
+
+    def line(self) -> str:
+        """Return the one line that a log gets per stage."""
+        parts = [f"{key}={value:,}" for key, value in self.counts.items()]
+        parts += [f"{table}@{version}" for table, version in self.written.items()]
+        return (
+            f"{self.stage} {self.pipeline}: {' '.join(parts)} in {self.seconds:.1f} s"
+        )
+
+
+def new_run_id(pipeline: str) -> str:
+    """Return a fresh run id: `<pipeline>-<UTC time>-<random>`."""
+    now = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%S")
+    return f"{pipeline}-{now}-{uuid.uuid4().hex[:6]}"
+
+
+def resolve_place(root: Path, place: str) -> str:
+    """Return a URI as it is and a path as an absolute one, relative to the project's root."""
+    if "://" in place or place.startswith("file:"):
+        return place.rstrip("/")
+    path = Path(place).expanduser()
+    return str(path if path.is_absolute() else (root / path).resolve())
+
+
+class Stopwatch:
+    """Seconds since it was made."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the start, to the millisecond."""
+        return round(time.monotonic() - self._start, 3)

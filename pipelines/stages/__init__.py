@@ -1,0 +1,1 @@
+"""The stages. Each module has `run(run: Run) -> StageResult`; none imports another."""
