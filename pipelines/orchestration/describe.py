@@ -1,0 +1,127 @@
+"""What a pipeline's DAGs are made of, as plain data.
+
+`dags/` hands these descriptions to Airflow; nothing here knows Airflow's classes. Arguments may
+hold Airflow's templates (Jinja), which Airflow renders for each run.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipelines.config import Pipeline
+from pipelines.config.schedule import Schedule
+from pipelines.errors import SettingsError
+
+DATED_STAGES = frozenset({"featurize", "score", "monitor"})
+"""Stages that follow the logical date; the others follow progress or the settings' splits."""
+
+STAGES_OF_DAG: dict[str, tuple[str, ...]] = {
+    "prepare": ("ingest", "clean", "featurize"),
+    "train": ("normalize", "train", "promote"),
+    "score": ("score",),
+    "monitor": ("monitor",),
+}
+WAITS_FOR: dict[str, str] = {"score": "prepare", "monitor": "score"}
+"""A DAG that works on what another one wrote for the same logical date."""
+
+# A run id of Airflow holds `:` and `+`, which a Hadoop path can't.
+RUN_ID = "{{ dag.dag_id }}-{{ run_id | replace(':', '-') | replace('+', '-') }}"
+
+
+@dataclass(frozen=True)
+class TaskDescription:
+    """One task: a stage's job in `spark_jobs/` with its arguments, after the task `upstream`."""
+
+    task_id: str
+    arguments: tuple[str, ...]
+    upstream: str | None = None
+
+    @property
+    def application(self) -> str:
+        """Path of the Spark job below the project's root."""
+        return f"spark_jobs/{self.task_id}.py"
+
+
+@dataclass(frozen=True)
+class DagDescription:
+    """One DAG. A run of it covers one local day; it starts when that day has ended."""
+
+    dag_id: str
+    description: str
+    schedule: str | None
+    start_date: dt.date
+    timezone: str
+    tasks: tuple[TaskDescription, ...]
+    retries: int
+    retry_delay_seconds: float
+    spark_conn_id: str
+    waits_for: str | None = None
+    """Id of the DAG whose run for the same day must have succeeded first."""
+    waits_for_task: str | None = None
+    """The last task of that DAG."""
+
+
+def logical_date(timezone: str) -> str:
+    """Return the template of a run's local day, as `YYYY-MM-DD`.
+
+    A scheduled run's logical date is the start of the day it covers; a run by hand covers the day
+    of the logical date that was given to it, or else the day it was asked for.
+    """
+    moment = "(logical_date or dag_run.run_after)"
+    return f"{{{{ {moment}.in_timezone('{timezone}').to_date_string() }}}}"
+
+
+def _tasks(
+    pipeline: Pipeline, stages: Sequence[str], extra: Sequence[str]
+) -> tuple[TaskDescription, ...]:
+    tasks: list[TaskDescription] = []
+    for stage in stages:
+        arguments = [pipeline.name, "--run-id", RUN_ID]
+        if stage in DATED_STAGES:
+            arguments += ["--date", logical_date(pipeline.timezone)]
+        upstream = tasks[-1].task_id if tasks else None
+        tasks.append(TaskDescription(stage, (*arguments, *extra), upstream))
+    return tuple(tasks)
+
+
+def _waits_for(schedule: Schedule, kind: str) -> str | None:
+    """Name the DAG that `kind` waits for: only runs on the same clock share a logical date."""
+    before = WAITS_FOR.get(kind)
+    own = getattr(schedule, kind)
+    same_clock = before is not None and own is not None and own == getattr(schedule, before)
+    return before if same_clock else None
+
+
+def describe(pipeline: Pipeline, extra_arguments: Sequence[str] = ()) -> tuple[DagDescription, ...]:
+    """Return the pipeline's DAGs: prepare, train, score, monitor.
+
+    `extra_arguments` are given to every job (`--env`, `--lake`, `--set`). Raises SettingsError
+    where the pipeline has no `schedule`.
+    """
+    schedule = pipeline.schedule
+    if schedule is None:
+        raise SettingsError(
+            f"pipeline '{pipeline.name}' has no `schedule`, so no DAGs can be made from it. "
+            "Add `schedule: {start_date: YYYY-MM-DD}` to its pipeline.yml."
+        )
+    dags = []
+    for kind, stages in STAGES_OF_DAG.items():
+        before = _waits_for(schedule, kind)
+        dags.append(
+            DagDescription(
+                dag_id=f"{pipeline.name}_{kind}",
+                description=f"{pipeline.description or pipeline.name}: {', '.join(stages)}",
+                schedule=getattr(schedule, kind),
+                start_date=schedule.start_date,
+                timezone=pipeline.timezone,
+                tasks=_tasks(pipeline, stages, extra_arguments),
+                retries=schedule.retries,
+                retry_delay_seconds=schedule.retry_delay_seconds,
+                spark_conn_id=schedule.spark_conn_id,
+                waits_for=f"{pipeline.name}_{before}" if before else None,
+                waits_for_task=STAGES_OF_DAG[before][-1] if before else None,
+            )
+        )
+    return tuple(dags)

@@ -1,0 +1,67 @@
+"""A pipeline's DAGs, as plain data."""
+
+import datetime as dt
+import subprocess
+import sys
+
+import pytest
+
+from pipelines.config.load import load_pipeline
+from pipelines.errors import SettingsError
+from pipelines.orchestration.describe import describe
+
+
+@pytest.fixture(scope="module")
+def dags():
+    return {dag.dag_id: dag for dag in describe(load_pipeline("flights"))}
+
+
+def test_a_pipeline_has_a_dag_for_preparing_training_scoring_and_monitoring(dags):
+    assert list(dags) == ["flights_prepare", "flights_train", "flights_score", "flights_monitor"]
+    assert dags["flights_prepare"].start_date == dt.date(2013, 12, 1)
+    assert dags["flights_train"].schedule is None
+
+
+def test_tasks_of_a_dag_follow_each_other_in_the_order_of_the_stages(dags):
+    chain = [(task.task_id, task.upstream) for task in dags["flights_prepare"].tasks]
+    assert chain == [("ingest", None), ("clean", "ingest"), ("featurize", "clean")]
+    assert dags["flights_train"].tasks[1].application == "spark_jobs/train.py"
+
+
+def test_only_stages_that_follow_the_logical_date_are_given_one(dags):
+    dated = {
+        task.task_id for dag in dags.values() for task in dag.tasks if "--date" in task.arguments
+    }
+    assert dated == {"featurize", "score", "monitor"}
+    score = dags["flights_score"].tasks[0]
+    assert score.arguments[-1] == (
+        "{{ (logical_date or dag_run.run_after)"
+        ".in_timezone('America/New_York').to_date_string() }}"
+    )
+
+
+def test_a_dag_waits_for_the_one_before_only_where_both_run_on_the_same_clock(dags):
+    assert dags["flights_score"].waits_for == "flights_prepare"
+    assert dags["flights_score"].waits_for_task == "featurize"
+    hourly = load_pipeline("flights", overrides=["schedule.prepare=0 6 * * *"])
+    assert describe(hourly)[2].waits_for is None
+
+
+def test_extra_arguments_reach_every_job():
+    for dag in describe(load_pipeline("flights"), ["--lake", "s3a://lake"]):
+        assert all(task.arguments[-2:] == ("--lake", "s3a://lake") for task in dag.tasks)
+
+
+def test_a_pipeline_without_a_schedule_is_refused_with_the_line_to_add():
+    pipeline = load_pipeline("flights").model_copy(update={"schedule": None})
+    with pytest.raises(SettingsError, match=r"schedule: \{start_date: YYYY-MM-DD\}"):
+        describe(pipeline)
+
+
+def test_describing_dags_imports_neither_spark_nor_tensorflow_nor_airflow():
+    code = (
+        "import sys, pipelines.orchestration.describe, pipelines.config.load;"
+        "print(sorted({'pyspark','tensorflow','airflow','pandas'} & set(sys.modules)))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
