@@ -1,0 +1,69 @@
+"""Which model is in use: the version of a registered model that carries the alias `champion`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipelines.errors import NoChampion
+from pipelines.registry import tracking
+
+if TYPE_CHECKING:
+    from pipelines.lake.catalog import Lake
+
+ALIAS = "champion"
+
+
+@dataclass(frozen=True)
+class RegisteredModel:
+    """A version of a registered model. `bundle` is the folder for `load_bundle`."""
+
+    name: str
+    version: int
+    bundle: str
+    run_id: str
+    """The tidemill run that trained it."""
+
+
+def champion(lake: Lake, model: str) -> RegisteredModel:
+    """Return the champion of a model; raise NoChampion where there is none."""
+    found = find_champion(lake, model)
+    if found is None:
+        raise NoChampion(
+            f"no version of model '{model}' carries the alias `{ALIAS}` in {lake.root}. "
+            "Run `tidemill train` and `tidemill promote` first."
+        )
+    return found
+
+
+def find_champion(lake: Lake, model: str) -> RegisteredModel | None:
+    """Return the champion of a model, or None where there is none yet."""
+    return _registered(tracking.version_by_alias(lake, model, ALIAS))
+
+
+def candidate(lake: Lake, model: str, run_id: str | None = None) -> RegisteredModel:
+    """Return the version that a run trained, or the newest one; raise NoChampion without one."""
+    found = _registered(tracking.newest_version(lake, model, run_id))
+    if found is None:
+        whose = f" of run {run_id}" if run_id else ""
+        raise NoChampion(
+            f"there is no version{whose} of model '{model}' in {lake.root} to promote. "
+            "Run `tidemill train` first."
+        )
+    return found
+
+
+def model_of_run(lake: Lake, model: str, run_id: str) -> RegisteredModel | None:
+    """Return the version that a run trained, or None."""
+    return _registered(tracking.newest_version(lake, model, run_id))
+
+
+def make_champion(lake: Lake, model: RegisteredModel) -> None:
+    """Move the alias `champion` to a version."""
+    tracking.set_alias(lake, model.name, ALIAS, model.version)
+
+
+def _registered(found: tracking.ModelVersion | None) -> RegisteredModel | None:
+    if found is None:
+        return None
+    return RegisteredModel(found.name, found.version, found.bundle, found.run_id)

@@ -1,0 +1,100 @@
+"""A folder of small files, on this machine or behind a URI, read and written without Spark.
+
+Ranks run on executors, where there is no door to Spark's own file systems. Whoever writes several
+files that belong together writes their manifest last: object stores have no atomic rename.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from pipelines.errors import SetupError
+
+_SCHEMES = {"s3a": "s3", "s3n": "s3", "wasbs": "abfs", "abfss": "abfs"}
+
+
+class Folder:
+    """Files by name in one folder; names may hold `/`. Made on the first write."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri.rstrip("/")
+        self._local = local_path(uri)
+        self._remote: Any = None
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file whole; a reader sees the old content or the new one."""
+        if self._local is None:
+            system, root = self._system()
+            system.makedirs(f"{root}/{name}".rpartition("/")[0], exist_ok=True)
+            system.pipe_file(f"{root}/{name}", content)
+            return
+        path = self._local / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+        beside.write_bytes(content)
+        beside.replace(path)
+
+    def read(self, name: str) -> bytes | None:
+        """Return a file's content, or None where there is no such file."""
+        try:
+            if self._local is not None:
+                return (self._local / name).read_bytes()
+            system, root = self._system()
+            return bytes(system.cat_file(f"{root}/{name}"))
+        except FileNotFoundError:
+            return None
+
+    def names(self) -> list[str]:
+        """Return the names of the files and folders right below, sorted."""
+        if self._local is not None:
+            found = [path.name for path in self._local.glob("*")]
+        else:
+            system, root = self._system()
+            try:
+                listed = system.ls(root, detail=False, refresh=True)
+            except FileNotFoundError:
+                return []
+            found = [str(path).rstrip("/").rpartition("/")[2] for path in listed]
+        return sorted(name for name in found if not name.startswith("."))
+
+    def remove(self, name: str) -> None:
+        """Remove a file or a folder with all it holds; do nothing where there is none."""
+        if self._local is None:
+            system, root = self._system()
+            if system.exists(f"{root}/{name}"):
+                system.rm(f"{root}/{name}", recursive=True)
+            return
+        path = self._local / name
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+    def below(self, name: str) -> Folder:
+        """Return a folder of this folder."""
+        return Folder(f"{self.uri}/{name}")
+
+    def _system(self) -> tuple[Any, str]:
+        if self._remote is None:
+            import fsspec  # type: ignore[import-untyped]
+
+            scheme, _, rest = self.uri.partition("://")
+            try:
+                self._remote = fsspec.core.url_to_fs(f"{_SCHEMES.get(scheme, scheme)}://{rest}")
+            except (ImportError, ValueError) as error:
+                raise SetupError(
+                    f"{self.uri} can't be reached from Python: {error}. Install the fsspec "
+                    f"package for '{scheme}' in the environment of driver and executors."
+                ) from error
+        system, root = self._remote
+        return system, str(root)
+
+
+def local_path(uri: str) -> Path | None:
+    """Return the path on this machine that a place names, or None for any other file system."""
+    if uri.startswith("file:"):
+        return Path("/" + uri.removeprefix("file:").lstrip("/"))
+    return None if "://" in uri else Path(uri)
