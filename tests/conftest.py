@@ -1,0 +1,115 @@
+"""What all tests share: one Spark session, an empty lake, slices of the flights data."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pipelines.lake.catalog import Lake
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from pipelines.run import Progress, Run
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Python workers must be of this environment, and TensorFlow keeps its greetings to itself.
+os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+
+@pytest.fixture(scope="session")
+def project() -> Path:
+    """The project's root."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """The suite's one Spark session: conf/spark/local.conf on two cores with little memory."""
+    from pipelines.lake.session import spark_session
+
+    settings = {
+        "spark.master": "local[2]",
+        "spark.driver.memory": "2g",
+        "spark.sql.shuffle.partitions": "2",
+        "spark.sql.warehouse.dir": tmp_path_factory.mktemp("warehouse").as_uri(),
+        "spark.ui.showConsoleProgress": "false",
+    }
+    session = spark_session(ROOT, "tidemill tests", "local", **settings)
+    yield session
+    session.stop()
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    """An empty lake."""
+    return Lake(str(tmp_path / "lake"))
+
+
+OpenTestRun = Callable[..., "Run"]
+
+
+@pytest.fixture
+def open_test_run(spark: SparkSession, lake: Lake) -> OpenTestRun:
+    """A function that opens a run on the empty `lake`: `open_test_run(date=..., landing=...)`.
+
+    It loads `conf/<name>/` with the overlay `env` (`test`: a small slice of the flights), the
+    `overrides` (`"train.epochs=1"`), and `landing` as the landing folder.
+    """
+    from pipelines.config.load import load_pipeline
+    from pipelines.runner import open_run
+
+    def open_it(
+        name: str = "flights",
+        *,
+        env: str | None = "test",
+        overrides: Sequence[str] = (),
+        landing: Path | str | None = None,
+        root: Path = ROOT,
+        date: dt.date | None = None,
+        since: dt.date | None = None,
+        run_id: str | None = None,
+        progress: Progress | None = None,
+        lake: Lake = lake,
+    ) -> Run:
+        overrides = [*overrides, *([f"landing={landing}"] if landing else [])]
+        pipeline = load_pipeline(name, env, overrides, lake.root, root)
+        dates: dict[str, Any] = {"date": date, "since": since}
+        return open_run(pipeline, **dates, run_id=run_id, progress=progress, spark=spark)
+
+    return open_it
+
+
+@pytest.fixture(scope="session")
+def flights_landing(tmp_path_factory: pytest.TempPathFactory) -> Callable[[dt.date], Path]:
+    """A function that gives the landing folder of flights as of a day: `flights_landing(until)`.
+
+    Each is made once for the whole suite: read it, and copy it before you change a file.
+    """
+    made: dict[dt.date, Path] = {}
+
+    def landing(until: dt.date) -> Path:
+        from pipelines.landing.flights import deliver
+
+        if until not in made:
+            folder = tmp_path_factory.mktemp(f"landing-{until}-")
+            deliver(folder, until)
+            made[until] = folder
+        return made[until]
+
+    return landing
+
+
+@pytest.fixture(scope="session")
+def small_flights(flights_landing: Callable[[dt.date], Path]) -> Path:
+    """The landing folder as of 2013-01-10: ten days of flights."""
+    return flights_landing(dt.date(2013, 1, 10))
