@@ -1,0 +1,1 @@
+"""Features: fitted once as a FeatureSpec, compiled to Spark SQL and to Keras alike."""
