@@ -10,10 +10,11 @@ Everything here can be pickled and made again: a plan is a pure function of its 
 driver may make it, or each rank may make it from the snapshot.
 
 **What an element of the dataset is.** Element k is this rank's share of global batch k (from
-`start_step` on): `(x, y)`, or `(x, y, weight)` where `columns.weight` is set, with
+`start_step` on): `(x, y)`, or `(x, y, weight)` where `columns.weight` is set, or `x` alone where
+`columns.label` is None, with
 
-- `x["numeric"]`: float32 (rows, number of numeric inputs), columns in the order of `columns.numeric`
-  (the inputs of kind `numeric`, in the order of `spec.inputs`);
+- `x["numeric"]`: float32 (rows, number of numeric inputs), columns in the order of
+  `columns.numeric` (the inputs of kind `numeric`, in the order of `spec.inputs`);
 - `x["category"]`: int32 (rows, number of category inputs), likewise; both keys are always there,
   with a width of 0 where there is no such input;
 - `x["row"]`: int64 (rows,), the row's number in the epoch, 0 .. plan.rows - 1. It is the same for

@@ -1,0 +1,144 @@
+"""Delta's own log, read without Spark: which files a table has at a version.
+
+Follows Delta's protocol document ("Delta Transaction Log Protocol"): the newest classic checkpoint
+(one file or several parts) at or before the version, then the JSON commits behind it. What a
+reader must know and this one doesn't is refused by name.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipelines.errors import FeedError, TableNotFound, VersionNotFound
+from pipelines.lake.deletion_vector import DeletionVector
+from pipelines.lake.storage import TableFiles
+
+LOG = "_delta_log"
+_COMMIT = re.compile(r"(\d{20})\.json")
+_CHECKPOINT = re.compile(r"(\d{20})\.checkpoint(?:\.(\d{10})\.(\d{10}))?\.parquet")
+_CHECKPOINT_V2 = re.compile(r"(\d{20})\.checkpoint\.[0-9a-f-]{36}\.(?:json|parquet)")
+
+HONOURED = frozenset({"deletionVectors", "timestampNtz", "vacuumProtocolCheck", "columnMapping"})
+"""Reader features that are read right; `columnMapping` only while the table's mode is `none`."""
+_HIGHEST_READER_VERSION = 3
+
+Action = dict[str, Any]
+
+
+@dataclass
+class TableState:
+    """A table at a version: its protocol and metadata actions, and its live `add` actions."""
+
+    version: int
+    protocol: Action = field(default_factory=dict)
+    metadata: Action = field(default_factory=dict)
+    adds: dict[tuple[str, str], Action] = field(default_factory=dict)
+
+    def apply(self, action: Action) -> None:
+        """Take one action of the log into account."""
+        if add := action.get("add"):
+            self.adds[_file_key(add)] = add
+        elif remove := action.get("remove"):
+            self.adds.pop(_file_key(remove), None)
+        elif protocol := action.get("protocol"):
+            self.protocol = protocol
+        elif metadata := action.get("metaData"):
+            self.metadata = metadata
+
+
+def _file_key(action: Action) -> tuple[str, str]:
+    vector = action.get("deletionVector")
+    return action["path"], DeletionVector.from_log(vector).unique_id if vector else ""
+
+
+def read_state(files: TableFiles, version: int | None = None) -> TableState:
+    """Return a table's state at `version`, by default its newest.
+
+    Raises TableNotFound, VersionNotFound, and FeedError where a reader would need to know more.
+    """
+    names = files.names(LOG)
+    commits = {int(match[1]): name for name in names if (match := _COMMIT.fullmatch(name))}
+    checkpoints = _checkpoints(names)
+    if not commits and not checkpoints:
+        raise TableNotFound(f"there is no Delta table at {files.table}: it has no {LOG}/")
+    newest = max([*commits, *checkpoints])
+    wanted = newest if version is None else version
+    state = TableState(version=wanted)
+    start = max((at for at in checkpoints if at <= wanted), default=-1)
+    needed = range(start + 1, wanted + 1)
+    if wanted > newest or any(at not in commits for at in needed):
+        oldest = min([*checkpoints, *([0] if 0 in commits else [])], default=None)
+        held = "no version" if oldest is None else f"versions {oldest} to {newest}"
+        if any(_CHECKPOINT_V2.fullmatch(name) for name in names):
+            raise _unsupported(files, "v2Checkpoint")
+        raise VersionNotFound(
+            f"{files.table} can't be read at version {wanted}: its log holds {held}. "
+            "Give a version that is there; `DESCRIBE HISTORY` lists them."
+        )
+    for name in checkpoints.get(start, ()):
+        for action in _checkpoint_actions(files, name):
+            state.apply(action)
+    for at in needed:
+        for line in files.read(f"{LOG}/{commits[at]}").decode("utf-8").splitlines():
+            if line:
+                state.apply(json.loads(line))
+    _check_features(files, state)
+    return state
+
+
+def _checkpoints(names: list[str]) -> dict[int, list[str]]:
+    """Return the whole classic checkpoints by version; a multi-part one needs all its parts."""
+    found: dict[tuple[int, int], list[str]] = {}
+    for name in sorted(names):
+        if match := _CHECKPOINT.fullmatch(name):
+            found.setdefault((int(match[1]), int(match[3] or 1)), []).append(name)
+    return {version: parts for (version, count), parts in found.items() if len(parts) == count}
+
+
+def _checkpoint_actions(files: TableFiles, name: str) -> Iterator[Action]:
+    import pyarrow.parquet as pq
+
+    wanted = ("protocol", "metaData", "add")
+    with files.open(f"{LOG}/{name}") as handle:
+        parquet = pq.ParquetFile(handle)
+        leaves = [
+            path
+            for path in (parquet.schema.column(i).path for i in range(len(parquet.schema.names)))
+            if path.split(".")[0] in wanted and not path.startswith("add.stats_parsed")
+        ]
+        for batch in parquet.iter_batches(batch_size=65_536, columns=leaves):
+            for row in batch.to_pylist():
+                yield {key: _without_pairs(value) for key, value in row.items() if value}
+
+
+def _without_pairs(action: Action) -> Action:
+    """Turn the pairs that Parquet's maps arrive as into dictionaries."""
+    maps = ("partitionValues", "configuration", "options", "tags")
+    return {
+        key: dict(value) if key in maps and value is not None else value
+        for key, value in action.items()
+    }
+
+
+def _check_features(files: TableFiles, state: TableState) -> None:
+    protocol = state.protocol
+    if int(protocol.get("minReaderVersion", 1)) > _HIGHEST_READER_VERSION:
+        raise _unsupported(files, f"minReaderVersion {protocol['minReaderVersion']}")
+    unknown = sorted(set(protocol.get("readerFeatures") or ()) - HONOURED)
+    if unknown:
+        raise _unsupported(files, unknown[0])
+    mode = (state.metadata.get("configuration") or {}).get("delta.columnMapping.mode", "none")
+    if mode != "none":
+        raise _unsupported(files, f"columnMapping (mode {mode})")
+
+
+def _unsupported(files: TableFiles, feature: str) -> FeedError:
+    return FeedError(
+        f"{files.table} uses Delta's reader feature '{feature}', which the feed can't read; it "
+        f"honours {sorted(HONOURED)}, columnMapping only with mode none. Write the training set "
+        "to a table without that feature, or drop it with ALTER TABLE ... DROP FEATURE."
+    )
