@@ -9,9 +9,13 @@ if TYPE_CHECKING:
 
 
 def _open(spark: SparkSession, uri: str) -> tuple[Any, Any]:
-    context = spark.sparkContext
+    context: Any = spark.sparkContext
     path = context._jvm.org.apache.hadoop.fs.Path(uri)
     return path.getFileSystem(context._jsc.hadoopConfiguration()), path
+
+
+def _jvm(spark: SparkSession) -> Any:
+    return spark.sparkContext._jvm
 
 
 def exists(spark: SparkSession, uri: str) -> bool:
@@ -27,9 +31,7 @@ def read_bytes(spark: SparkSession, uri: str) -> bytes | None:
         return None
     stream = system.open(path)
     try:
-        content: bytearray = (
-            spark.sparkContext._jvm.org.apache.commons.io.IOUtils.toByteArray(stream)
-        )
+        content: bytearray = _jvm(spark).org.apache.commons.io.IOUtils.toByteArray(stream)
     finally:
         stream.close()
     return bytes(content)
@@ -38,8 +40,7 @@ def read_bytes(spark: SparkSession, uri: str) -> bytes | None:
 def write_bytes(spark: SparkSession, uri: str, content: bytes) -> None:
     """Write a file whole: under another name first, then renamed over the old one."""
     system, path = _open(spark, uri)
-    jvm = spark.sparkContext._jvm
-    beside = jvm.org.apache.hadoop.fs.Path(path.getParent(), f".{path.getName()}.part")
+    beside = _jvm(spark).org.apache.hadoop.fs.Path(path.getParent(), f".{path.getName()}.part")
     stream = system.create(beside, True)
     try:
         stream.write(bytearray(content))

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-LANDED_UNTIL = "2013-02-12"
-ENV = "slice"
+LANDED_UNTIL = "2013-01-16"
+ENV = "test"
 
 
 @pytest.fixture(scope="session")

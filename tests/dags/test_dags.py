@@ -11,7 +11,7 @@ import pytest
 from tests.dags.conftest import ENV, ROOT
 
 pytestmark = pytest.mark.airflow
-DAY = dt.datetime(2013, 2, 10, tzinfo=ZoneInfo("America/New_York"))
+DAY = dt.datetime(2013, 1, 16, tzinfo=ZoneInfo("America/New_York"))
 
 
 def test_every_dag_loads_without_an_error(dagbag):
@@ -54,4 +54,4 @@ def test_the_dags_take_a_slice_of_flights_from_landing_to_predictions(dagbag, la
     features = summary["tables"]["gold.flights"]["rows"]
     predictions = summary["tables"]["predictions.flights_late"]["rows"]
     assert 0 < predictions < features
-    assert predictions == summary["scored"]["2013-02-10"]
+    assert predictions == summary["scored"]["2013-01-16"]

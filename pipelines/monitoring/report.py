@@ -1,0 +1,114 @@
+"""The report: one HTML page that stands alone, with pictures inside."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.monitoring import plots
+
+if TYPE_CHECKING:
+    from pipelines.config.score import Drift
+    from pipelines.monitoring.drift import FeatureDrift
+    from pipelines.monitoring.performance import Performance
+    from pipelines.monitoring.quality import Check
+
+_METRICS = ("roc_auc", "log_loss", "accuracy", "precision", "recall", "f1")
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything the page shows, as plain values."""
+
+    pipeline: str
+    description: str
+    first: dt.date
+    last: dt.date
+    model_name: str
+    model_version: int
+    training_run: str
+    history: Sequence[Mapping[str, Any]]
+    evaluation: Mapping[str, Any]
+    days: Sequence[Performance]
+    overall: Performance
+    drifts: Sequence[FeatureDrift]
+    drift_settings: Drift
+    checks: Sequence[Check]
+    retrain: Sequence[str]
+    read: Mapping[str, int] = field(default_factory=dict)
+
+    def html(self) -> str:
+        """Return the page."""
+        from jinja2 import Environment, StrictUndefined
+
+        environment = Environment(autoescape=True, undefined=StrictUndefined)
+        text = Path(__file__).with_name("report.html").read_text(encoding="utf-8")
+        return environment.from_string(text).render(
+            title=f"{self.pipeline}: report of {self.last}",
+            description=self.description or self.pipeline,
+            first=self.first,
+            last=self.last,
+            model_name=self.model_name,
+            model_version=self.model_version,
+            training_run=self.training_run,
+            retrain=self.retrain,
+            cards=self._cards(),
+            metrics=self._metrics(),
+            plots=self._plots(),
+            drifts=self.drifts,
+            drift_warn=self.drift_settings.warn,
+            drift_fail=self.drift_settings.fail,
+            checks=self.checks,
+            read=self.read,
+        )
+
+    def _cards(self) -> list[tuple[str, str, str]]:
+        overall = self.overall
+        waiting = overall.num_rows - overall.num_labelled
+        test = self.evaluation.get("metrics", {})
+        return [
+            ("predictions", f"{overall.num_rows:,}", f"{waiting:,} without a label"),
+            ("ROC AUC", _number(overall.roc_auc), f"test split {_number(test.get('roc_auc'))}"),
+            ("log loss", _number(overall.log_loss), f"test split {_number(test.get('log_loss'))}"),
+            ("accuracy", _number(overall.accuracy), f"test split {_number(test.get('accuracy'))}"),
+            (
+                "observed rate",
+                _number(overall.observed_rate),
+                f"predicted {_number(overall.predicted_rate)}",
+            ),
+        ]
+
+    def _metrics(self) -> list[tuple[str, str, str]]:
+        model = self.evaluation.get("metrics", {})
+        constant = self.evaluation.get("constant", {})
+        return [(name, _number(model.get(name)), _number(constant.get(name))) for name in _METRICS]
+
+    def _plots(self) -> dict[str, str]:
+        area = self.evaluation.get("metrics", {}).get("roc_auc")
+        settings = self.drift_settings
+        return {
+            "loss": plots.loss_curves(self.history),
+            "roc": plots.roc_curve(self.evaluation.get("roc", []), area),
+            "calibration": plots.calibration(self.evaluation.get("calibration", [])),
+            "rates": plots.rates_by_date(self.days),
+            "auc": plots.auc_by_date(self.days, area),
+            "drift": plots.drift_bars(self.drifts, settings.warn, settings.fail),
+            "quality": plots.quarantined(_kept_and_quarantined(self.checks)),
+        }
+
+
+def _kept_and_quarantined(checks: Sequence[Check]) -> dict[str, tuple[int, int]]:
+    kept = {c.table_name.partition(".")[2]: c.num_rows for c in checks if c.check_name == "rows"}
+    aside = {
+        check.table_name.partition(".")[2]: check.num_rows
+        for check in checks
+        if check.table_name.startswith("quarantine.")
+    }
+    return {name: (rows, aside.get(name, 0)) for name, rows in kept.items()}
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"

@@ -1,0 +1,248 @@
+"""`monitor`: data quality, drift since training, performance where labels have arrived.
+
+It looks at the `monitor.window_days` days up to the logical date (or at `since`..`date`), replaces
+that logical date's rows in `monitoring.<model>_*`, and writes the report page.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from pipelines.errors import ScoringError
+from pipelines.lake import files
+from pipelines.lake.catalog import Table
+from pipelines.lake.read import latest_version, read_at
+from pipelines.lake.write import replace_slice
+from pipelines.monitoring import drift as drifting
+from pipelines.monitoring import performance as performing
+from pipelines.monitoring import quality
+from pipelines.run import Run, StageResult, Stopwatch
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from pipelines.monitoring.drift import FeatureDrift
+    from pipelines.monitoring.performance import Performance
+    from pipelines.registry.bundle import Bundle
+
+logger = logging.getLogger(__name__)
+
+_CHECK = (
+    "logical_date DATE, table_name STRING, table_version BIGINT, check_name STRING, "
+    "severity STRING, num_rows BIGINT, num_broken BIGINT, is_ok BOOLEAN, run_id STRING"
+)
+_DRIFT = (
+    "logical_date DATE, feature STRING, psi DOUBLE, missing_before DOUBLE, missing_now DOUBLE, "
+    "severity STRING, model_version INT, run_id STRING"
+)
+_PERFORMANCE = (
+    "logical_date DATE, scoring_date DATE, num_rows BIGINT, num_labelled BIGINT, "
+    "predicted_rate DOUBLE, observed_rate DOUBLE, roc_auc DOUBLE, log_loss DOUBLE, "
+    "accuracy DOUBLE, model_version INT, run_id STRING"
+)
+
+
+def run(run: Run) -> StageResult:
+    """Monitor the days up to `run.date`; without a date, up to the newest day scored.
+
+    Raises TableNotFound without predictions, ScoringError without predictions in the window.
+    """
+    from pipelines.monitoring.report import Report
+    from pipelines.registry.bundle import load_bundle
+
+    watch = Stopwatch()
+    settings = run.pipeline
+    features_table = Table("gold", settings.featurize.table)
+    predictions_table = Table("predictions", settings.score.model)
+    resolved = run.resolve("monitor", lambda: _look(run, features_table, predictions_table))
+
+    tables: dict[str, int] = resolved["tables"]
+    bundle = load_bundle(resolved["bundle"])
+    features = read_at(run.spark, run.lake, features_table, tables[str(features_table)])
+    predictions = read_at(run.spark, run.lake, predictions_table, tables[str(predictions_table)])
+    first, last = _window(run, predictions)
+
+    days, overall = _performance(run, predictions, features, resolved["model_version"], first, last)
+    drifts = _drifts(run, bundle, features, first, last)
+    checks = quality.checks(run, tables)
+    retrain = reasons_to_retrain(
+        drifts, overall, bundle.evaluation.get("metrics", {}), settings.monitor.max_auc_drop
+    )
+
+    audit = {"run_id": run.run_id}
+    of_model = {**audit, "model_version": resolved["model_version"]}
+    rows = {
+        "quality": (_CHECK, [{**asdict(check), "is_ok": check.is_ok, **audit} for check in checks]),
+        "drift": (_DRIFT, [{**asdict(drift), **of_model} for drift in drifts]),
+        "performance": (_PERFORMANCE, [{**asdict(day), **of_model} for day in days]),
+    }
+    tables_written = {name: Table("monitoring", f"{settings.score.model}_{name}") for name in rows}
+    written = {
+        str(table): _write(run, table, last, *rows[name]) for name, table in tables_written.items()
+    }
+    page = Report(
+        pipeline=settings.name,
+        description=settings.description,
+        first=first,
+        last=last,
+        model_name=settings.score.model,
+        model_version=resolved["model_version"],
+        training_run=bundle.run_id,
+        history=bundle.history,
+        evaluation=bundle.evaluation,
+        days=days,
+        overall=overall,
+        drifts=drifts,
+        drift_settings=settings.monitor.drift,
+        checks=checks,
+        retrain=retrain,
+        read=tables,
+    )
+    place = f"{run.lake.report(settings.name)}/{last}.html"
+    files.write_text(run.spark, place, page.html())
+    result = StageResult(
+        stage="monitor",
+        pipeline=settings.name,
+        run_id=run.run_id,
+        date=str(last),
+        read=tables,
+        written=written,
+        counts={
+            "predictions": overall.num_rows,
+            "labelled": overall.num_labelled,
+            "features_drifted": sum(drift.severity == "fail" for drift in drifts),
+            "checks_broken": sum(not check.is_ok for check in checks),
+        },
+        details={
+            "since": str(first),
+            "report": place,
+            "retrain": retrain,
+            "performance": {k: v for k, v in asdict(overall).items() if k != "scoring_date"},
+            "model_version": resolved["model_version"],
+        },
+        seconds=watch.seconds,
+    )
+    logger.info("%s", result.line())
+    return result
+
+
+def reasons_to_retrain(
+    drifts: Sequence[FeatureDrift],
+    overall: Performance,
+    test: dict[str, Any],
+    max_auc_drop: float,
+) -> list[str]:
+    """Return why the model should be trained again; nothing where all is well."""
+    reasons = [
+        f"{drift.feature} has drifted: PSI {drift.psi:.2f}"
+        for drift in drifts
+        if drift.severity == "fail"
+    ]
+    reference = test.get("roc_auc")
+    if reference is not None and overall.roc_auc is not None:
+        drop = reference - overall.roc_auc
+        if drop > max_auc_drop:
+            reasons.append(
+                f"ROC AUC is {overall.roc_auc:.3f}, {drop:.3f} below the test split's "
+                f"{reference:.3f} (allowed: {max_auc_drop})"
+            )
+    return reasons
+
+
+def _look(run: Run, features: Table, predictions: Table) -> dict[str, Any]:
+    from pipelines.registry.champion import champion
+
+    model = champion(run.lake, run.pipeline.score.model)
+    name = run.pipeline.name
+    tables = {
+        str(features): latest_version(run.spark, run.lake, features, f"featurize {name}"),
+        str(predictions): latest_version(run.spark, run.lake, predictions, f"score {name}"),
+        **quality.versions(run),
+    }
+    return {"tables": tables, "bundle": model.bundle, "model_version": model.version}
+
+
+def _window(run: Run, predictions: DataFrame) -> tuple[dt.date, dt.date]:
+    from pyspark.sql import functions as F
+
+    found = predictions.select(F.min("scoring_date"), F.max("scoring_date")).head()
+    last = run.date or (found[1] if found else None)
+    if last is None:
+        raise ScoringError("there are no predictions to monitor; run `tidemill score` first.")
+    first = run.since or last - dt.timedelta(days=run.pipeline.monitor.window_days - 1)
+    days = predictions.where(F.col("scoring_date").between(F.lit(first), F.lit(last)))
+    if days.isEmpty():
+        covered = f"they cover {found[0]} to {found[1]}" if found and found[0] else "there are none"
+        raise ScoringError(
+            f"no predictions for {first} to {last}; {covered}. Run `tidemill score` for those "
+            "days, or give another --date."
+        )
+    return first, last
+
+
+def _performance(
+    run: Run,
+    predictions: DataFrame,
+    features: DataFrame,
+    model_version: int,
+    first: dt.date,
+    last: dt.date,
+) -> tuple[list[Performance], Performance]:
+    from pyspark.sql import functions as F
+
+    settings = run.pipeline.featurize
+    scored = predictions.where(
+        F.col("scoring_date").between(F.lit(first), F.lit(last))
+        & (F.col("model_version") == model_version)
+    )
+    label = F.col(settings.label) if settings.label else F.lit(None)
+    labels = features.where(F.col(settings.date).between(F.lit(first), F.lit(last)))
+    labels = labels.select(*settings.key, label.cast("double").alias("label"))
+    joined = scored.join(labels, on=list(settings.key), how="left")
+    return performing.performance(joined, run.pipeline.score.decision_threshold)
+
+
+def _drifts(
+    run: Run, bundle: Bundle, features: DataFrame, first: dt.date, last: dt.date
+) -> list[FeatureDrift]:
+    """Compare the raw features the model was fitted on with those of the window."""
+    from pyspark.sql import functions as F
+
+    from pipelines.features.spec import FeatureSpec
+
+    settings = run.pipeline
+    spec = FeatureSpec.from_json(bundle.feature_spec)
+    kinds = {feature.column: feature.kind for feature in spec.features}
+    numeric = [name for name, kind in kinds.items() if kind in ("numeric", "cyclical")]
+    categories = [name for name in kinds if name not in numeric]
+
+    table = Table("gold", settings.featurize.table)
+    version = bundle.tables.get(str(table))
+    trained = features if version is None else read_at(run.spark, run.lake, table, version)
+    date = F.col(settings.featurize.date)
+    split = settings.normalize.split
+    if split.by == "date":
+        trained = trained.where(date.between(F.lit(split.train[0]), F.lit(split.train[1])))
+    now = features.where(date.between(F.lit(first), F.lit(last)))
+
+    limits = settings.monitor.drift
+    binnings = drifting.fit_binnings(trained, numeric, categories, limits.bins)
+    return drifting.compare(
+        drifting.count_bins(trained, binnings),
+        drifting.count_bins(now, binnings),
+        limits.warn,
+        limits.fail,
+        limits.exclude,
+    )
+
+
+def _write(
+    run: Run, table: Table, last: dt.date, schema: str, rows: Sequence[dict[str, Any]]
+) -> int:
+    frame = run.spark.createDataFrame([{"logical_date": last, **row} for row in rows], schema)
+    where = f"logical_date = DATE'{last}'"
+    return replace_slice(frame, run.lake, table, where, partition_by=["logical_date"])

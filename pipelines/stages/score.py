@@ -1,0 +1,150 @@
+"""`score`: the champion's predictions for the feature rows of a date or a range of dates.
+
+A prediction is a record of what was said: rows are inserted only, one per key, scoring date and
+model version. A repeated run finds its rows there and changes nothing.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from typing import TYPE_CHECKING, Any
+
+from pipelines.errors import ScoringError
+from pipelines.lake.catalog import Table
+from pipelines.lake.read import latest_version, read_at, table_exists
+from pipelines.lake.write import insert_new
+from pipelines.run import Run, StageResult, Stopwatch
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+logger = logging.getLogger(__name__)
+
+
+def run(run: Run) -> StageResult:
+    """Score the features of `run.since`..`run.date`; without a date, those of the newest day.
+
+    Raises NoChampion without a promoted model, TableNotFound without features, and ScoringError
+    where the features table holds no row of the dates asked for.
+    """
+    from pyspark.sql import functions as F
+
+    from pipelines.registry.bundle import load_bundle
+    from pipelines.scoring.batch import Provenance, predict, prediction_rows
+
+    watch = Stopwatch()
+    settings = run.pipeline
+    date = settings.featurize.date
+    source = Table("gold", settings.featurize.table)
+    target = Table("predictions", settings.score.model)
+
+    resolved = run.resolve("score", lambda: _look(run, source))
+    features = read_at(run.spark, run.lake, source, resolved["features"])
+    first, last = _range(run, features, date, source, resolved["features"])
+    wanted = features.where(F.col(date).between(F.lit(first), F.lit(last)))
+    num_rows = wanted.count()
+    if num_rows == 0:
+        raise ScoringError(_no_rows(features, date, source, resolved["features"], first, last))
+
+    bundle = load_bundle(resolved["bundle"])
+    provenance = Provenance(
+        model_name=settings.score.model,
+        model_version=resolved["model_version"],
+        feature_table_version=resolved["features"],
+        run_id=run.run_id,
+        scored_at=dt.datetime.now(dt.UTC),
+    )
+    rows = prediction_rows(
+        predict(wanted, bundle, num_rows, settings.score.batch_size),
+        settings.featurize.key,
+        date,
+        settings.score.decision_threshold,
+        provenance,
+        binary=settings.train.loss == "binary_crossentropy",
+    )
+    key = list(dict.fromkeys([*settings.featurize.key, "scoring_date", "model_version"]))
+    in_range = f"scoring_date BETWEEN DATE'{first}' AND DATE'{last}'"
+    before = _count(run, target, in_range, resolved["model_version"])
+    version = insert_new(
+        rows,
+        run.lake,
+        target,
+        key,
+        partition_by=["scoring_date"],
+        prune=f"target.{in_range}",
+    )
+    after = _count(run, target, in_range, resolved["model_version"], version)
+    if after < num_rows:
+        raise ScoringError(
+            f"{num_rows} feature rows of {first}..{last} gave only {after} predictions in "
+            f"{target}@{version}. Is the key {list(settings.featurize.key)} unique?"
+        )
+    result = StageResult(
+        stage="score",
+        pipeline=settings.name,
+        run_id=run.run_id,
+        date=str(last),
+        read={str(source): resolved["features"]},
+        written={str(target): version},
+        counts={"rows_in": num_rows, "inserted": after - before, "unchanged": before},
+        details={
+            "since": str(first),
+            "model_name": settings.score.model,
+            "model_version": resolved["model_version"],
+        },
+        seconds=watch.seconds,
+    )
+    logger.info("%s", result.line())
+    return result
+
+
+def _look(run: Run, source: Table) -> dict[str, Any]:
+    from pipelines.registry.champion import champion
+
+    model = champion(run.lake, run.pipeline.score.model)
+    return {
+        "features": latest_version(run.spark, run.lake, source, f"featurize {run.pipeline.name}"),
+        "model_version": model.version,
+        "bundle": model.bundle,
+    }
+
+
+def _range(
+    run: Run, features: DataFrame, date: str, source: Table, version: int
+) -> tuple[dt.date, dt.date]:
+    from pyspark.sql import functions as F
+
+    last = run.date
+    if last is None:
+        row = features.select(F.max(date)).head()
+        last = row[0] if row else None
+    if last is None:
+        raise ScoringError(f"{source}@{version} is empty: there is no date to score.")
+    return run.since or last, last
+
+
+def _no_rows(
+    features: DataFrame, date: str, source: Table, version: int, first: dt.date, last: dt.date
+) -> str:
+    from pyspark.sql import functions as F
+
+    found = features.select(F.min(date), F.max(date)).head()
+    covered = f"it covers {found[0]} to {found[1]}" if found and found[0] else "it is empty"
+    days = str(last) if first == last else f"{first} to {last}"
+    return (
+        f"{source}@{version} holds no rows for {days}; {covered}. Run `tidemill featurize` for "
+        "that date, or give another --date."
+    )
+
+
+def _count(
+    run: Run, target: Table, where: str, model_version: int, version: int | None = None
+) -> int:
+    """Count the model version's predictions that fulfil `where`; 0 where there is no table."""
+    if version is None:
+        if not table_exists(run.spark, run.lake, target):
+            return 0
+        version = latest_version(run.spark, run.lake, target)
+    rows = read_at(run.spark, run.lake, target, version)
+    return rows.where(where).where(f"model_version = {model_version}").count()
