@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -115,7 +114,7 @@ def _put(file: Path, content: bytes) -> int:
         file.parent.mkdir(parents=True, exist_ok=True)
         beside = file.with_name(f".{file.name}.part")
         beside.write_bytes(content)
-        os.replace(beside, file)
+        beside.replace(file)
     except OSError as error:
         raise LandingError(
             f"the landing file {file} can't be written: {error.strerror}. "
