@@ -7,6 +7,7 @@ returns the version that holds the result.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipelines.lake.catalog import Lake, Table
@@ -14,10 +15,38 @@ from pipelines.lake.lock import write_lock
 from pipelines.lake.read import latest_version, table_exists
 
 if TYPE_CHECKING:
+    from delta.tables import DeltaMergeBuilder
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.types import StructType
 
 RETENTION_DAYS = 400
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What a merge did: the version that holds its result, and how many rows it changed."""
+
+    version: int
+    inserted: int = 0
+    updated: int = 0
+    deleted: int = 0
+
+
+@dataclass(frozen=True)
+class MergeBy:
+    """By what rows, one per key, are merged into a table.
+
+    A row updates its match only if `content` differs and its `order_by` tuple is greater (a late
+    old delivery loses). `tombstone` names a boolean column of the rows that the table does not have:
+    a newer row in which it is true removes its key. `prune` is a condition over `target.<column>` that holds for
+    every possible match: files that it excludes are not read.
+    """
+
+    key: Sequence[str]
+    order_by: Sequence[str]
+    content: Sequence[str]
+    tombstone: str | None = None
+    prune: str | None = None
 
 
 def table_properties(retention_days: int = RETENTION_DAYS) -> dict[str, str]:
@@ -36,20 +65,25 @@ def create_if_absent(
     schema: StructType,
     partition_by: Sequence[str] = (),
     properties: Mapping[str, str] | None = None,
+    cluster_by: Sequence[str] = (),
 ) -> None:
-    """Make an empty table unless it exists."""
+    """Make an empty table unless it exists.
+
+    Bronze tables get a change feed, by which `clean` finds the rows that it has not yet consumed;
+    tables that only grow pay nothing for it.
+    """
     from delta.tables import DeltaTable
 
     if table_exists(spark, lake, table):
         return
-    builder = (
-        DeltaTable.createIfNotExists(spark)
-        .location(lake.path(table))
-        .addColumns(schema)
-    )
+    builder = DeltaTable.createIfNotExists(spark).location(lake.path(table)).addColumns(schema)
     if partition_by:
         builder = builder.partitionedBy(*partition_by)
-    for key, value in {**table_properties(), **(properties or {})}.items():
+    if cluster_by:
+        builder = builder.clusterBy(*cluster_by)
+    layer = table.layer if isinstance(table, Table) else Table.parse(table).layer
+    feed = {"delta.enableChangeDataFeed": "true"} if layer == "bronze" else {}
+    for key, value in {**table_properties(), **feed, **(properties or {})}.items():
         builder = builder.property(key, value)
     builder.execute()
 
@@ -70,9 +104,7 @@ def append_once(
     with write_lock(lake.path(table)):
         create_if_absent(spark, lake, table, df.schema, partition_by)
         writer = df.write.format("delta").mode("append")
-        writer = writer.option("txnAppId", app_id).option(
-            "txnVersion", str(txn_version)
-        )
+        writer = writer.option("txnAppId", app_id).option("txnVersion", str(txn_version))
         writer.save(lake.path(table))
         return latest_version(spark, lake, table)
 
@@ -112,40 +144,55 @@ def upsert(
     df: DataFrame,
     lake: Lake,
     table: Table | str,
-    key: Sequence[str],
-    order_by: Sequence[str],
-    content: Sequence[str],
-    delete_when: str | None = None,
-    partition_by: Sequence[str] = (),
-) -> int:
+    by: MergeBy,
+    cluster_by: Sequence[str] = (),
+) -> Merged:
     """Merge rows, one per key, into a table: insert new keys, update where the row is newer.
 
-    A row updates its match only if `content` differs and its `order_by` tuple is greater (a late
-    old delivery loses). `delete_when` is an SQL condition over `source.<column>`: a newer row for
-    which it holds removes its key. A merge without effect leaves the table's version as it was.
+    A merge without effect leaves the table's version as it was.
     """
     from delta.tables import DeltaTable
 
-    spark = df.sparkSession
-    order_source = ", ".join(f"source.`{name}`" for name in order_by)
-    order_target = ", ".join(f"target.`{name}`" for name in order_by)
+    order_source = ", ".join(f"source.`{name}`" for name in by.order_by)
+    order_target = ", ".join(f"target.`{name}`" for name in by.order_by)
     newer = f"struct({order_source}) > struct({order_target})"
-    differs = f"NOT ({same('source', 'target', content)})"
+    differs = f"NOT ({same('source', 'target', by.content)})"
+    matches = same("source", "target", by.key) + (f" AND ({by.prune})" if by.prune else "")
+    stored = df.drop(by.tombstone) if by.tombstone else df
+    values = {name: f"source.`{name}`" for name in stored.columns}
     with write_lock(lake.path(table)):
-        create_if_absent(spark, lake, table, df.schema, partition_by)
-        merge = (
-            DeltaTable.forPath(spark, lake.path(table))
-            .alias("target")
-            .merge(df.alias("source"), same("source", "target", key))
-        )
-        if delete_when:
-            merge = merge.whenMatchedDelete(f"({newer}) AND ({delete_when})")
-        merge = merge.whenMatchedUpdateAll(f"({newer}) AND ({differs})")
-        insert_condition = (
-            f"NOT coalesce({delete_when}, false)" if delete_when else None
-        )
-        merge.whenNotMatchedInsertAll(insert_condition).execute()
-        return latest_version(spark, lake, table)
+        create_if_absent(df.sparkSession, lake, table, stored.schema, cluster_by=cluster_by)
+        target = DeltaTable.forPath(df.sparkSession, lake.path(table))
+        merge = target.alias("target").merge(df.alias("source"), matches)
+        # On an empty table a merge that can only insert is an append: no search for matches.
+        if not target.toDF().isEmpty():
+            if by.tombstone:
+                merge = merge.whenMatchedDelete(f"({newer}) AND source.`{by.tombstone}`")
+            merge = merge.whenMatchedUpdate(f"({newer}) AND ({differs})", values)
+        lives = f"NOT source.`{by.tombstone}`" if by.tombstone else None
+        return _merged(merge.whenNotMatchedInsert(lives, values), lake, table)
+
+
+def delete_absent(df: DataFrame, lake: Lake, table: Table | str, key: Sequence[str]) -> Merged:
+    """Delete the rows of a table whose key is not among those of `df`."""
+    from delta.tables import DeltaTable
+
+    with write_lock(lake.path(table)):
+        target = DeltaTable.forPath(df.sparkSession, lake.path(table)).alias("target")
+        merge = target.merge(df.alias("source"), same("source", "target", key))
+        return _merged(merge.whenNotMatchedBySourceDelete(), lake, table)
+
+
+def _merged(merge: DeltaMergeBuilder, lake: Lake, table: Table | str) -> Merged:
+    done = merge.execute()
+    row = done.head()
+    assert row is not None  # a merge answers with one row of numbers
+    return Merged(
+        latest_version(done.sparkSession, lake, table),
+        inserted=int(row["num_inserted_rows"]),
+        updated=int(row["num_updated_rows"]),
+        deleted=int(row["num_deleted_rows"]),
+    )
 
 
 def insert_new(
