@@ -1,0 +1,88 @@
+"""The report page and the reasons to train again."""
+
+import datetime as dt
+
+import pytest
+
+from pipelines.config.score import Drift
+from pipelines.monitoring.drift import FeatureDrift
+from pipelines.monitoring.performance import Performance
+from pipelines.monitoring.quality import Check
+from pipelines.monitoring.report import Report
+from pipelines.stages.monitor import reasons_to_retrain
+
+DAY = dt.date(2013, 12, 1)
+CALM = FeatureDrift("distance", 0.01, 0.0, 0.0, "ok")
+MOVED = FeatureDrift("temp<script>", 0.61, 0.01, 0.02, "fail")
+
+
+def day(roc_auc):
+    return Performance(DAY, 900, 880, 0.24, 0.26, roc_auc, 0.5, 0.77)
+
+
+def page(**changes):
+    values = {
+        "pipeline": "flights",
+        "description": "Late arrivals",
+        "first": DAY,
+        "last": DAY,
+        "model_name": "flights_late",
+        "model_version": 3,
+        "training_run": "run-1",
+        "history": [{"epoch": 1, "loss": 0.6, "val_loss": 0.55}],
+        "evaluation": {
+            "metrics": {"roc_auc": 0.66, "log_loss": 0.5},
+            "constant": {"roc_auc": 0.5, "log_loss": 0.56},
+            "roc": [[0, 0], [0.4, 0.7], [1, 1]],
+            "calibration": [{"predicted": 0.2, "observed": 0.21, "num_rows": 10}],
+        },
+        "days": [day(0.64)],
+        "overall": day(0.64),
+        "drifts": [MOVED, CALM],
+        "drift_settings": Drift(),
+        "checks": [
+            Check("silver.flights", 4, "rows", "info", 1000, 0),
+            Check("quarantine.flights", 2, "cast:day", "quarantine", 7, 7),
+        ],
+        "retrain": [],
+        "read": {"gold.flights": 9},
+    }
+    return Report(**(values | changes)).html()
+
+
+def test_the_page_stands_alone_with_all_its_pictures():
+    html = page()
+    assert html.count("<svg") == 7
+    assert not {word for word in ("src=", "href=", "url(http", "@import") if f" {word}" in html}
+
+
+def test_the_page_shows_the_model_beside_a_constant_guess():
+    html = page()
+    assert [text for text in ("0.6600", "0.5600", "gold.flights@9") if text not in html] == []
+
+
+def test_the_page_is_the_same_for_the_same_values():
+    assert page() == page()
+
+
+def test_text_from_data_is_escaped():
+    assert "temp<script>" not in page().replace("temp&lt;script&gt;", "")
+
+
+def test_a_page_without_labels_shows_that_they_are_missing():
+    waiting = Performance(DAY, 900, 0, None, None, None, None, None)
+    html = page(days=[waiting], overall=waiting)
+    assert "900 without a label" in html
+
+
+def test_drift_and_a_lost_auc_call_for_a_new_training():
+    reasons = reasons_to_retrain([MOVED, CALM], day(0.58), {"roc_auc": 0.66}, max_auc_drop=0.05)
+    assert reasons == [
+        "temp<script> has drifted: PSI 0.61",
+        "ROC AUC is 0.580, 0.080 below the test split's 0.660 (allowed: 0.05)",
+    ]
+
+
+@pytest.mark.parametrize("auc", [0.62, None])
+def test_small_losses_and_missing_labels_call_for_nothing(auc):
+    assert reasons_to_retrain([CALM], day(auc), {"roc_auc": 0.66}, max_auc_drop=0.05) == []
