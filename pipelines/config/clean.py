@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from pipelines.config.base import Names, Settings
+from pipelines.errors import nearest
 
 Severity = Literal["warn", "quarantine", "fail"]
+
+INTEGERS = ("tinyint", "byte", "smallint", "short", "int", "integer", "bigint", "long")
+FRACTIONS = ("float", "real", "double")
+OTHERS = ("string", "boolean", "date", "timestamp", "binary")
+_TYPES = [*INTEGERS, *FRACTIONS, *OTHERS]
+_DECIMAL = re.compile(r"(decimal|dec|numeric)(\(\d+(,\s*\d+)?\))?")
+_NESTED = re.compile(r"(array|map|struct)<.+>")
 
 
 class Missing(Settings):
@@ -22,9 +31,7 @@ class Missing(Settings):
     @model_validator(mode="after")
     def _constant_has_a_value(self) -> Missing:
         if (self.action == "constant") != (self.value is not None):
-            raise ValueError(
-                "`missing.value` and `missing.action: constant` go together"
-            )
+            raise ValueError("`missing.value` and `missing.action: constant` go together")
         return self
 
 
@@ -38,24 +45,42 @@ class Outliers(Settings):
     method: Literal["bounds", "iqr", "sigma"] = "bounds"
     min: float | None = None
     max: float | None = None
-    factor: float = 3.0
+    factor: float = Field(default=3.0, gt=0)
     """Width of the fence: quartile distances (`iqr`) or standard deviations (`sigma`)."""
     date_column: str | None = None
+    """Column (declared or derived) of type date or timestamp that `fit_range` is about."""
     fit_range: tuple[dt.date, dt.date] | None = None
+    """First and last day. Fitted in the first run whose rows reach the last day; until then no
+    value of the column counts as an outlier, and the run says so."""
     action: Literal["clip", "quarantine", "flag", "null"] = "quarantine"
-    """`flag` adds `<column>_is_outlier`; `null` empties the value."""
+    """`clip` puts the nearer bound; `flag` adds `<column>_is_outlier`; `null` empties the value."""
 
     @model_validator(mode="after")
     def _method_has_its_settings(self) -> Outliers:
-        if self.method == "bounds" and self.min is None and self.max is None:
-            raise ValueError("`outliers.method: bounds` needs `min` or `max`")
-        if self.method != "bounds" and (
-            self.fit_range is None or self.date_column is None
-        ):
-            raise ValueError(
-                f"`outliers.method: {self.method}` needs `fit_range`, `date_column`"
-            )
+        if self.method == "bounds":
+            if self.min is None and self.max is None:
+                raise ValueError("`outliers.method: bounds` needs `min` or `max`")
+            if self.fit_range is not None:
+                raise ValueError(
+                    "`outliers.fit_range` is for `method: iqr` or `sigma`; `bounds` is not fitted"
+                )
+        else:
+            if self.fit_range is None or self.date_column is None:
+                raise ValueError(
+                    f"`outliers.method: {self.method}` needs `fit_range` and `date_column`"
+                )
+            if self.min is not None or self.max is not None:
+                raise ValueError(f"`outliers.min` and `max` don't go with `method: {self.method}`")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"`outliers.min: {self.min}` is above `max: {self.max}`")
+        if self.fit_range is not None and self.fit_range[0] > self.fit_range[1]:
+            raise ValueError(f"`outliers.fit_range` ends before it begins: {self.fit_range}")
         return self
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether the bounds come from the data."""
+        return self.method != "bounds"
 
 
 class Column(Settings):
@@ -71,17 +96,63 @@ class Column(Settings):
     null_values: tuple[str, ...] = ("", "NA")
     """Texts that mean a missing value (after trimming)."""
     on_cast_error: Literal["quarantine", "null"] = "quarantine"
+    """A value that can't be cast: quarantine the row (`cast:<column>`), or take it as missing."""
     missing: Missing = Missing()
     outliers: Outliers | None = None
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether the column holds whole numbers."""
+        return self.type in INTEGERS
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether the column holds numbers."""
+        return self.type in (*INTEGERS, *FRACTIONS) or bool(_DECIMAL.fullmatch(self.type))
+
+    @model_validator(mode="after")
+    def _parts_fit_the_type(self) -> Column:
+        known = self.type in _TYPES or _DECIMAL.fullmatch(self.type) or _NESTED.match(self.type)
+        if not known:
+            raise ValueError(
+                f"unknown type '{self.type}'; expected {', '.join(_TYPES)}, decimal(p,s) or "
+                f"array<...>.{nearest(self.type, _TYPES)}"
+            )
+        if self.format is not None and self.type not in ("date", "timestamp"):
+            raise ValueError(f"`format` is for date and timestamp; the type is '{self.type}'")
+        if self.outliers is not None and not self.is_numeric:
+            raise ValueError(f"`outliers` is for numbers; the type is '{self.type}'")
+        if self.missing.action == "constant" and not self._fits(self.missing.value):
+            raise ValueError(f"`missing.value: {self.missing.value!r}` is no {self.type}")
+        return self
+
+    def _fits(self, value: Any) -> bool:
+        if self.is_numeric:
+            is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            return is_number and (not self.is_integer or float(value).is_integer())
+        if self.type == "boolean":
+            return isinstance(value, bool)
+        if self.type in ("date", "timestamp"):
+            return isinstance(value, dt.date) or _is_iso(value)
+        return self.type != "string" or isinstance(value, str)
+
+
+def _is_iso(value: Any) -> bool:
+    try:
+        dt.datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 class Rule(Settings):
     """An expectation on silver rows."""
 
-    name: str
+    name: str = Field(pattern=r"^\w+$")
     check: str
-    """SQL expression over the silver columns; a row passes unless it is false."""
+    """SQL expression over the silver columns; a row passes unless it is false (null passes)."""
     severity: Severity = "quarantine"
+    """warn: count it; quarantine: keep the row out of silver; fail: stop before any write."""
 
 
 class Entity(Settings):
@@ -92,11 +163,43 @@ class Entity(Settings):
     key: Names
     columns: dict[str, Column]
     derive: dict[str, str] = Field(default_factory=dict)
-    """Further columns as SQL expressions over the columns above, in order."""
+    """Further columns as SQL expressions over the columns above, in order. A row in which one
+    can't be evaluated is quarantined with `derive:<column>`."""
     rules: tuple[Rule, ...] = ()
     delete_when: str | None = None
     """SQL condition on the newest row of a key: true removes the key from silver."""
     cluster_by: tuple[str, ...] = ()
+    """Columns by which a new silver table is clustered."""
+
+    @model_validator(mode="after")
+    def _names_are_free_and_known(self) -> Entity:
+        flags = [f"{c}_is_missing" for c, s in self.columns.items() if s.missing.action == "flag"]
+        flags += [
+            f"{c}_is_outlier"
+            for c, s in self.columns.items()
+            if s.outliers is not None and s.outliers.action == "flag"
+        ]
+        silver = [*self.columns, *flags, *self.derive]
+        for name in silver:
+            if name.startswith("_"):
+                raise ValueError(f"column '{name}': names with a leading `_` are tidemill's own")
+            if silver.count(name) > 1:
+                raise ValueError(f"column '{name}' is made twice (columns, flags and derive)")
+        rules = [rule.name for rule in self.rules]
+        for name in rules:
+            if rules.count(name) > 1:
+                raise ValueError(f"two rules are named '{name}'")
+        for name in self.cluster_by:
+            if name not in silver:
+                raise ValueError(f"`cluster_by` names '{name}'.{nearest(name, silver)}")
+        for name, column in self.columns.items():
+            date = column.outliers.date_column if column.outliers else None
+            if date is not None and date not in silver:
+                raise ValueError(
+                    f"`columns.{name}.outliers.date_column` names '{date}', which is no column of "
+                    f"the entity.{nearest(date, silver)}"
+                )
+        return self
 
 
 class Clean(Settings):

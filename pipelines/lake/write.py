@@ -16,7 +16,7 @@ from pipelines.lake.read import latest_version, table_exists
 
 if TYPE_CHECKING:
     from delta.tables import DeltaMergeBuilder
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import Column, DataFrame, SparkSession
     from pyspark.sql.types import StructType
 
 RETENTION_DAYS = 400
@@ -37,9 +37,9 @@ class MergeBy:
     """By what rows, one per key, are merged into a table.
 
     A row updates its match only if `content` differs and its `order_by` tuple is greater (a late
-    old delivery loses). `tombstone` names a boolean column of the rows that the table does not have:
-    a newer row in which it is true removes its key. `prune` is a condition over `target.<column>` that holds for
-    every possible match: files that it excludes are not read.
+    old delivery loses). `tombstone` names a boolean column of the rows that the table does not
+    have: a newer row in which it is true removes its key. `prune` is an SQL condition over
+    `target.<column>` that holds for every possible match: files that it excludes are not read.
     """
 
     key: Sequence[str]
@@ -159,7 +159,7 @@ def upsert(
     differs = f"NOT ({same('source', 'target', by.content)})"
     matches = same("source", "target", by.key) + (f" AND ({by.prune})" if by.prune else "")
     stored = df.drop(by.tombstone) if by.tombstone else df
-    values = {name: f"source.`{name}`" for name in stored.columns}
+    values: dict[str, str | Column] = {name: f"source.`{name}`" for name in stored.columns}
     with write_lock(lake.path(table)):
         create_if_absent(df.sparkSession, lake, table, stored.schema, cluster_by=cluster_by)
         target = DeltaTable.forPath(df.sparkSession, lake.path(table))
@@ -169,7 +169,7 @@ def upsert(
             if by.tombstone:
                 merge = merge.whenMatchedDelete(f"({newer}) AND source.`{by.tombstone}`")
             merge = merge.whenMatchedUpdate(f"({newer}) AND ({differs})", values)
-        lives = f"NOT source.`{by.tombstone}`" if by.tombstone else None
+        lives = f"NOT source.`{by.tombstone}`" if by.tombstone else "true"
         return _merged(merge.whenNotMatchedInsert(lives, values), lake, table)
 
 
