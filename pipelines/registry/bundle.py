@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import BundleError
 from pipelines.registry.folder import Folder
+from pipelines.registry.quiet import load_tensorflow
 
 if TYPE_CHECKING:
     import keras
@@ -71,6 +72,7 @@ class Bundle:
         itself for `mse`. Layers without state in training (dropout) are gone, and no code of the
         training room is needed for the built-in models.
         """
+        load_tensorflow()
         import keras
 
         handle, name = tempfile.mkstemp(suffix=".keras")

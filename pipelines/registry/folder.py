@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.errors import SetupError
-
-_SCHEMES = {"s3a": "s3", "s3n": "s3", "wasbs": "abfs", "abfss": "abfs"}
+from pipelines.lake.storage import file_system
 
 
 class Folder:
@@ -79,15 +78,12 @@ class Folder:
 
     def _system(self) -> tuple[Any, str]:
         if self._remote is None:
-            import fsspec  # type: ignore[import-untyped]
-
-            scheme, _, rest = self.uri.partition("://")
             try:
-                self._remote = fsspec.core.url_to_fs(f"{_SCHEMES.get(scheme, scheme)}://{rest}")
+                self._remote = file_system(self.uri)
             except (ImportError, ValueError) as error:
                 raise SetupError(
                     f"{self.uri} can't be reached from Python: {error}. Install the fsspec "
-                    f"package for '{scheme}' in the environment of driver and executors."
+                    "package for it in the environment of driver and executors."
                 ) from error
         system, root = self._remote
         return system, str(root)

@@ -1,0 +1,1 @@
+"""Training: ranks in a Spark barrier stage, one collective between them, one loop on each."""

@@ -1,0 +1,136 @@
+"""The one seam to Horovod: what ranks say to each other. `SingleProcess` is its twin for one rank.
+
+Every method must be called by all ranks in the same order.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+
+class Collective(Protocol):
+    """Ranks 0 .. size - 1 of one training."""
+
+    rank: int
+    size: int
+
+    def sum(self, tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        """Return float32 tensors summed over the ranks; works inside `tf.function`.
+
+        They travel as one vector in the order given, so the grouping of the sums is always the
+        same (Horovod's own fusion groups by whatever is ready first).
+        """
+
+    def sum_array(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return a numpy array summed over the ranks."""
+
+    def gather(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return the ranks' arrays joined along the first axis, in the order of ranks."""
+
+    def share(self, value: Any) -> Any:
+        """Return rank 0's value (anything that can be pickled) on every rank."""
+
+    def broadcast(self, variables: Sequence[keras.Variable]) -> None:
+        """Give variables rank 0's values."""
+
+    def close(self) -> None:
+        """Leave; the process may take part in another training after it."""
+
+
+class SingleProcess:
+    """One rank alone: everything is what it was."""
+
+    rank = 0
+    size = 1
+
+    def sum(self, tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        """Return the tensors."""
+        return list(tensors)
+
+    def sum_array(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return the array."""
+        return array
+
+    def gather(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return the array."""
+        return array
+
+    def share(self, value: Any) -> Any:
+        """Return the value."""
+        return value
+
+    def broadcast(self, variables: Sequence[keras.Variable]) -> None:
+        """Leave the variables as they are."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class Horovod:
+    """Ranks joined by Horovod; the launcher has set what it needs in the environment."""
+
+    def __init__(self) -> None:
+        import horovod.tensorflow as hvd
+
+        hvd.init()
+        self._hvd = hvd
+        self.rank = int(hvd.rank())
+        self.size = int(hvd.size())
+
+    def sum(self, tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        """Return float32 tensors summed over the ranks, reduced as one vector."""
+        import tensorflow as tf
+
+        flat = tf.concat([tf.reshape(tensor, [-1]) for tensor in tensors], axis=0)
+        total = self._hvd.allreduce(flat, op=self._hvd.Sum, name="sum")
+        sizes = [int(np.prod(tensor.shape)) for tensor in tensors]
+        parts = tf.split(total, sizes)
+        return [tf.reshape(part, tensor.shape) for part, tensor in zip(parts, tensors, strict=True)]
+
+    def sum_array(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return a numpy array summed over the ranks."""
+        import tensorflow as tf
+
+        total: np.ndarray[Any, Any] = self._hvd.allreduce(
+            tf.constant(array), op=self._hvd.Sum, name="sum_array"
+        ).numpy()
+        return total
+
+    def gather(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return the ranks' arrays joined along the first axis."""
+        import tensorflow as tf
+
+        joined: np.ndarray[Any, Any] = self._hvd.allgather(
+            tf.constant(array), name="gather"
+        ).numpy()
+        return joined
+
+    def share(self, value: Any) -> Any:
+        """Return rank 0's value on every rank, in two broadcasts: its length and its bytes."""
+        import tensorflow as tf
+
+        content = np.frombuffer(pickle.dumps(value), dtype=np.uint8) if self.rank == 0 else None
+        length = tf.constant([0 if content is None else len(content)], tf.int64)
+        length = self._hvd.broadcast(length, root_rank=0, name="share_length")
+        if content is None:
+            content = np.zeros(int(length[0]), dtype=np.uint8)
+        received = self._hvd.broadcast(tf.constant(content), root_rank=0, name="share_content")
+        return pickle.loads(received.numpy().tobytes())
+
+    def broadcast(self, variables: Sequence[keras.Variable]) -> None:
+        """Give variables rank 0's values."""
+        values = self.share([variable.numpy() for variable in variables])
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+
+    def close(self) -> None:
+        """Shut Horovod down."""
+        self._hvd.shutdown()

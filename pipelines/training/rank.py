@@ -1,0 +1,167 @@
+"""What a rank's process does around the training: its environment, its line to the driver."""
+
+from __future__ import annotations
+
+import json
+import os
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pipelines.errors import TidemillError
+from pipelines.registry.quiet import load_tensorflow
+from pipelines.training.collective import Collective, Horovod, SingleProcess
+from pipelines.training.report import Address, Reporter
+
+if TYPE_CHECKING:
+    from pyspark import BarrierTaskContext
+
+
+class Tell(Protocol):
+    """Takes events for the driver."""
+
+    def tell(self, event: dict[str, Any]) -> None: ...
+
+
+@dataclass(frozen=True)
+class Rank:
+    """What a task of `launch` is given. `attempt` is 0 at first, 1 after a restart, ..."""
+
+    collective: Collective
+    reporter: Tell
+    attempt: int
+    threads: int
+
+
+Task = Callable[[Rank], Any]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One launch of all ranks, as plain data."""
+
+    number: int
+    size: int
+    threads: int
+    address: Address
+
+
+def run_rank(context: BarrierTaskContext, attempt: Attempt, task: Task) -> Any:
+    """Run `task` as one rank of a barrier stage and return its result."""
+    rank = context.partitionId()
+    reporter = Reporter(attempt.address, rank, attempt.number)
+    try:
+        prepare(attempt.threads, _gpus(context))
+        with _joined(context, rank, attempt.size) as collective:
+            result = task(Rank(collective, reporter, attempt.number, attempt.threads))
+        reporter.tell({"event": "done"})
+    except Exception as error:
+        reporter.tell({"event": "failed", **describe(error)})
+        raise
+    finally:
+        reporter.close()
+    return result
+
+
+def prepare(threads: int, gpus: Sequence[str] = ()) -> None:
+    """Hold TensorFlow to its cores and GPUs. Must come before anything imports it.
+
+    With more threads than cores ranks of one host fight each other: two of them were slower than
+    one.
+    """
+    if gpus:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
+    load_tensorflow(threads)
+
+
+def describe(error: BaseException) -> dict[str, Any]:
+    """Return what the driver should know of a failure, as plain data."""
+    cause = f"{type(error).__name__}: {error}"
+    collective = not isinstance(error, TidemillError) and "horovod" in cause.lower()
+    passing = collective or isinstance(error, OSError | MemoryError)
+    return {
+        "kind": type(error).__name__,
+        "message": str(error),
+        "traceback": "".join(traceback.format_exception(error))[-8000:],
+        "is_collective": collective,
+        "is_final": not passing,
+    }
+
+
+@contextmanager
+def _joined(context: BarrierTaskContext, rank: int, size: int) -> Iterator[Collective]:
+    if size == 1:
+        yield SingleProcess()
+        return
+    import horovod.tensorflow as _  # noqa: F401 - before the ranks meet: it takes seconds
+    from horovod.runner.http.http_server import RendezvousServer
+
+    hosts = [info.address.rpartition(":")[0] for info in context.getTaskInfos()]
+    places = slots(hosts)
+    server = RendezvousServer(verbose=0) if rank == 0 else None
+    try:
+        port = server.start() if server else 0
+        if server:
+            server.init(_slot_infos(hosts, places))
+        port = int(json.loads(context.allGather(json.dumps(port))[0]))
+        os.environ.update(environment(hosts, rank, port, places[rank]))
+        collective = Horovod()
+        try:
+            yield collective
+        finally:
+            collective.close()
+    finally:
+        if server:
+            server.stop()
+
+
+def slots(hosts: Sequence[str]) -> list[dict[str, int]]:
+    """Return each rank's place among the ranks of its host, and among the hosts."""
+    names = list(dict.fromkeys(hosts))
+    places = []
+    for rank, host in enumerate(hosts):
+        local = hosts[:rank].count(host)
+        peers = [name for name in names if hosts.count(name) > local]
+        places.append(
+            {
+                "RANK": rank,
+                "SIZE": len(hosts),
+                "LOCAL_RANK": local,
+                "LOCAL_SIZE": hosts.count(host),
+                "CROSS_RANK": peers.index(host),
+                "CROSS_SIZE": len(peers),
+            }
+        )
+    return places
+
+
+def environment(
+    hosts: Sequence[str], rank: int, port: int, place: Mapping[str, int]
+) -> dict[str, str]:
+    """Return the variables that Horovod reads at its start."""
+    return {
+        **{f"HOROVOD_{name}": str(value) for name, value in place.items()},
+        "HOROVOD_HOSTNAME": hosts[rank],
+        "HOROVOD_CONTROLLER": "gloo",
+        "HOROVOD_CPU_OPERATIONS": "gloo",
+        "HOROVOD_GLOO_RENDEZVOUS_ADDR": hosts[0],
+        "HOROVOD_GLOO_RENDEZVOUS_PORT": str(port),
+        # Milliseconds between Horovod's looks for work: one per step is waited for.
+        "HOROVOD_CYCLE_TIME": os.environ.get("HOROVOD_CYCLE_TIME", "0.5"),
+    }
+
+
+def _slot_infos(hosts: Sequence[str], places: Sequence[Mapping[str, int]]) -> list[Any]:
+    from horovod.runner.common.util.hosts import SlotInfo
+
+    return [
+        SlotInfo(hostname=host, **{name.lower(): value for name, value in place.items()})
+        for host, place in zip(hosts, places, strict=True)
+    ]
+
+
+def _gpus(context: BarrierTaskContext) -> list[str]:
+    found = context.resources().get("gpu")
+    return list(found.addresses) if found else []
