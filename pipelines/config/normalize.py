@@ -18,6 +18,7 @@ class Numeric(Settings):
     Order: log1p(max(x, 0)) if `log1p`; missing -> the fitted `impute` statistic (of the log1p
     values); scaling with statistics of the training split's present values. A spread of zero
     scales to 0.0. An all-null column becomes 0.0 with its missing flag set.
+    Missing is null or NaN; infinity stops the fit, and counts as missing afterwards.
     """
 
     kind: Literal["numeric"] = "numeric"
@@ -25,8 +26,12 @@ class Numeric(Settings):
     """Raw feature column; the feature's own name by default."""
     log1p: bool = False
     scale: Literal["standard", "minmax", "robust", "none"] = "standard"
-    """(x - mean) / std; (x - min) / (max - min); (x - median) / (q75 - q25); x."""
-    impute: Literal["mean", "median", "zero"] | float = "mean"
+    """(x - mean) / std; (x - min) / (max - min); (x - median) / (q75 - q25); x. The standard
+    deviation is the population's (divided by the number of values)."""
+    impute: Literal["mean", "median", "zero"] | Annotated[float, Field(allow_inf_nan=False)] = (
+        "mean"
+    )
+    """A statistic of the training split, or a number in the raw column's unit."""
     missing_flag: bool = False
     """Adds the float32 column `<feature>_is_missing`."""
 
@@ -39,13 +44,14 @@ class Cyclical(Settings):
 
     kind: Literal["cyclical"]
     column: str | None = None
-    period: float = Field(gt=0)
+    period: float = Field(gt=0, allow_inf_nan=False)
 
 
 class Category(Settings):
     """A category looked up in a fitted vocabulary; one int32 column.
 
-    0 is missing, 1 is out of vocabulary, 2.. are the values by falling count, then by name.
+    0 is missing (null or empty text), 1 is out of vocabulary, 2.. are the values by falling count
+    in the training split, then by name.
     """
 
     kind: Literal["category"]
@@ -55,7 +61,10 @@ class Category(Settings):
 
 
 class Hashed(Settings):
-    """A category of many values: 1 + CRC32(UTF-8 bytes) mod `buckets`; 0 is missing. int32."""
+    """A category of many values: 1 + CRC32(UTF-8 bytes) mod `buckets`; 0 is missing. int32.
+
+    An empty text is missing too.
+    """
 
     kind: Literal["hashed"]
     column: str | None = None
@@ -75,21 +84,35 @@ class DateSplit(Settings):
 
     @model_validator(mode="after")
     def _in_order(self) -> DateSplit:
-        days = [*self.train, *self.validation, *self.test]
-        if days != sorted(days) or self.train[1] == self.validation[0]:
+        ranges = (self.train, self.validation, self.test)
+        days = [day for one in ranges for day in one]
+        touching = self.train[1] == self.validation[0] or self.validation[1] == self.test[0]
+        if days != sorted(days) or touching:
+            received = ", ".join(f"{first} to {last}" for first, last in ranges)
             raise ValueError(
-                "`split` ranges must not overlap and go train, validation, test"
+                "`split` ranges must not overlap and go train, validation, test; received "
+                f"{received}"
             )
         return self
 
 
 class HashSplit(Settings):
-    """Splits by a hash of the key: the same key is always in the same split."""
+    """Splits by a hash (xxHash64) of the key: the same key is always in the same split."""
 
     by: Literal["hash"]
     validation: float = Field(0.1, gt=0, lt=1)
     test: float = Field(0.1, gt=0, lt=1)
     salt: str = ""
+    """Another text gives another split of the same keys."""
+
+    @model_validator(mode="after")
+    def _some_left(self) -> HashSplit:
+        if self.validation + self.test >= 1:
+            raise ValueError(
+                f"`split.validation` and `split.test` ({self.validation} + {self.test}) must leave "
+                "rows for training: their sum must be below 1"
+            )
+        return self
 
 
 Split = Annotated[DateSplit | HashSplit, Field(discriminator="by")]
@@ -100,7 +123,7 @@ class Normalize(Settings):
 
     training_set: str
     split: Split
-    features: dict[str, Feature]
+    features: dict[str, Feature] = Field(min_length=1)
     row_group_rows: int = Field(65_536, ge=1)
     """Rows of a Parquet row group in the training set."""
     file_rows: int = Field(262_144, ge=1)

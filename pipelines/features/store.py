@@ -1,0 +1,68 @@
+"""Where a training set's feature spec lies, and how its table says which one is its own.
+
+The spec is written first, under a name that says what it was made from. The table carries that
+name in its schema (metadata of the column `_label`), so it comes with the table's rows in one
+commit, and any version, also a restored one, leads to its own spec.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+from pipelines.errors import FeatureError
+from pipelines.features.spec import FeatureSpec
+from pipelines.lake import files
+from pipelines.lake.catalog import Lake
+from pipelines.lake.read import read_at
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+    from pyspark.sql.types import StructType
+
+SPEC_KEY = "tidemill.feature_spec"
+
+
+def spec_name(training_set: str, made_from: dict[str, Any]) -> str:
+    """Return the name of the spec of a training set made from these plain JSON values."""
+    text = json.dumps(made_from, sort_keys=True, default=str)
+    return f"{training_set}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def named_spec(schema: StructType) -> str | None:
+    """Return the name of the spec that a training set's schema carries."""
+    for field in schema.fields:
+        if field.name == "_label":
+            name = (field.metadata or {}).get(SPEC_KEY)
+            return None if name is None else str(name)
+    return None
+
+
+def save_spec(spark: SparkSession, lake: Lake, pipeline: str, name: str, spec: FeatureSpec) -> None:
+    """Store a spec under its name."""
+    files.write_text(spark, lake.state(pipeline, "normalize", name), spec.to_json())
+
+
+def load_spec(
+    spark: SparkSession, lake: Lake, pipeline: str, training_set: str, version: int
+) -> FeatureSpec:
+    """Return the spec with which `gold.<training_set>` was computed at a version.
+
+    Raises FeatureError where the table is no training set or its spec is gone.
+    """
+    table = f"gold.{training_set}"
+    name = named_spec(read_at(spark, lake, table, version).schema)
+    if name is None:
+        raise FeatureError(
+            f"{table} at version {version} carries no feature spec: it was not written by "
+            "`normalize`. Run `tidemill normalize` to write it."
+        )
+    place = lake.state(pipeline, "normalize", name)
+    text = files.read_text(spark, place)
+    if text is None:
+        raise FeatureError(
+            f"the feature spec of {table} at version {version} is gone: expected it at {place}. "
+            "Run `tidemill normalize` again, or load the spec from a model's bundle."
+        )
+    return FeatureSpec.from_json(text)

@@ -1,0 +1,98 @@
+"""A features table's rows on their way into a training set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from pipelines.config.normalize import Normalize
+from pipelines.errors import FeatureError, nearest
+from pipelines.features.census import Census, Columns, has_label, refuse_empty_splits, take_census
+from pipelines.features.layout import SMALLEST_BITS, FilePlan, lay_out, more_bits, plan_files
+from pipelines.features.spec import NUMBER_TYPES, FeatureSpec, base_type
+from pipelines.features.split import split_conditions, split_name
+from pipelines.features.to_sql import quoted, to_sql
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+def check_columns(rows: DataFrame, columns: Columns) -> None:
+    """Refuse a features table that lacks key, date or label, or whose label is no number."""
+    found = {field.name: field.dataType.simpleString() for field in rows.schema.fields}
+    for name in (*columns.key, columns.date, columns.label):
+        if name not in found:
+            raise FeatureError(
+                f"the features table has no column '{name}', which `featurize` names as key, date "
+                f"or label.{nearest(name, list(found))}"
+            )
+    if base_type(found[columns.label]) not in NUMBER_TYPES:
+        raise FeatureError(
+            f"the label '{columns.label}' is of type {found[columns.label]}; expected a number or "
+            "a boolean. Turn it into one in `featurize`."
+        )
+
+
+def count_and_plan(
+    rows: DataFrame, columns: Columns, settings: Normalize, table: str
+) -> tuple[Census, list[FilePlan], int]:
+    """Count the rows, and cut the splits into files by hash buckets of the bits returned.
+
+    Raises EmptySplit where a split has no rows.
+    """
+    conditions = split_conditions(settings.split, columns.key, columns.date)
+    bits = SMALLEST_BITS
+    while True:
+        census = take_census(rows, columns, conditions, bits)
+        refuse_empty_splits(census, settings.split, table)
+        files = plan_files(census.buckets, bits, settings.file_rows)
+        if files is not None:
+            return census, files, bits
+        bits = more_bits(bits, settings.file_rows)
+
+
+def training_rows(rows: DataFrame, columns: Columns, settings: Normalize) -> DataFrame:
+    """Return the rows features are fitted on: those of the training split with a label."""
+    conditions = split_conditions(settings.split, columns.key, columns.date)
+    return rows.where(f"({conditions['train']}) AND {has_label(columns.label)}")
+
+
+def transform(
+    rows: DataFrame, columns: Columns, settings: Normalize, spec: FeatureSpec
+) -> DataFrame:
+    """Return the training set's rows: `_split`, key, date, `_label` (float), the spec's inputs.
+
+    A key or date column of the same name as an input is called `_key_<name>`.
+    """
+    conditions = split_conditions(settings.split, columns.key, columns.date)
+    names = _kept_names(columns, spec)
+    return (
+        rows.where(has_label(columns.label))
+        .selectExpr(
+            f"{split_name(conditions)} AS _split",
+            *(f"{quoted(name)} AS {quoted(kept)}" for name, kept in names.items()),
+            f"CAST({quoted(columns.label)} AS FLOAT) AS _label",
+            *to_sql(spec),
+        )
+        .where("_split IS NOT NULL")
+    )
+
+
+def in_files(
+    transformed: DataFrame,
+    columns: Columns,
+    spec: FeatureSpec,
+    files: Sequence[FilePlan],
+    bits: int,
+) -> DataFrame:
+    """Add `_position` and lay the rows out as planned; see `features.layout`."""
+    names: Mapping[str, str] = _kept_names(columns, spec)
+    return lay_out(transformed, files, [names[name] for name in columns.key], bits)
+
+
+def _kept_names(columns: Columns, spec: FeatureSpec) -> dict[str, str]:
+    inputs = {each.name.lower() for each in spec.inputs}
+    return {
+        name: f"_key_{name}" if name.lower() in inputs else name
+        for name in dict.fromkeys([*columns.key, columns.date])
+    }
