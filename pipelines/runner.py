@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 import datetime as dt
-import errno
 import importlib
 import json
 import logging
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.config import Pipeline
-from pipelines.errors import (
-    FeatureError,
-    LakeError,
-    SettingsError,
-    TidemillError,
-    UsageError,
-    nearest,
-)
+from pipelines.errors import LakeError, UsageError, nearest
+from pipelines.fingerprint import fingerprint
 from pipelines.lake import files
 from pipelines.lake.catalog import Lake
 from pipelines.lake.session import spark_session
 from pipelines.run import Progress, Run, StageResult, Stopwatch, new_run_id, resolve_place
+from pipelines.user_errors import user_errors
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -62,7 +54,9 @@ def open_run(
     if spark is None:
         # Python workers must be of this environment, also where nobody activated it.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-        spark = spark_session(pipeline.root, f"tidemill {pipeline.name}", profile)
+        # Spark's own bar would write over ours.
+        settings = {"spark.ui.showConsoleProgress": "false"}
+        spark = spark_session(pipeline.root, f"tidemill {pipeline.name}", profile, **settings)
     run = Run(pipeline, spark, lake, run_id or new_run_id(pipeline.name), date, since)
     return run if progress is None else replace(run, progress=progress)
 
@@ -86,99 +80,77 @@ def check_lake(lake: Lake) -> None:
 def run_stage(stage: str, run: Run, *, once: bool = False) -> StageResult:
     """Run one stage and keep its result under the run id.
 
-    With `once`, a stage that finished before under this run id is not run again: its stored
-    result is returned. Progress hears `stage_started` and `stage_done` around it.
+    With `once`, a stage that finished before under this run id, with the same settings, code and
+    dates, is not run again: its stored result is returned. Progress hears `stage_started` and
+    then `stage_done` or `stage_failed`.
     """
-    if stage not in STAGES:
-        raise UsageError(
-            f"no stage '{stage}'; stages are {', '.join(STAGES)}.{nearest(stage, list(STAGES))}"
-        )
+    _check_stage(stage)
     run.progress({"event": "stage_started", "stage": stage})
-    place = f"{run.lake.runs(run.run_id)}/{stage}.result.json"
-    stored = files.read_text(run.spark, place) if once else None
-    if stored is not None:
-        result = StageResult(**json.loads(stored))
-        logger.info("%s %s: done before by run %s", stage, run.pipeline.name, run.run_id)
+    result = stored_result(stage, run) if once else None
+    was_done = result is not None
+    if result is None:
+        result = _run(stage, run)
     else:
-        module = importlib.import_module(f"pipelines.stages.{stage}")
-        watch = Stopwatch()
-        try:
-            with user_errors(stage, run):
-                result = module.run(run)
-                files.write_text(run.spark, place, result.to_json())
-        except BaseException:
-            run.progress({"event": "stage_failed", "stage": stage, "seconds": watch.seconds})
-            raise
+        logger.info("%s %s: done before by run %s", stage, run.pipeline.name, run.run_id)
     run.progress(
         {
             "event": "stage_done",
             "stage": stage,
             "line": result.line(),
             "seconds": result.seconds,
-            "before": stored is not None,
+            "before": was_done,
         }
     )
     return result
 
 
-_USERS_ERRNO = {
-    errno.EACCES: "may not be written or read",
-    errno.EPERM: "may not be written or read",
-    errno.EROFS: "is on a file system that is read-only",
-    errno.ENOSPC: "has no space left",
-    errno.EDQUOT: "is over its quota",
-    errno.ENOTDIR: "leads through a file that is no folder",
-}
-_USERS_WORDS = {
-    "AccessControlException": "may not be written or read",
-    "AccessDeniedException": "may not be written or read",
-    "Permission denied": "may not be written or read",
-    "Mkdirs failed to create": "may not be written",
-    "Read-only file system": "is on a file system that is read-only",
-    "No space left on device": "has no space left",
-    "Disk quota exceeded": "is over its quota",
-}
-"""Words in a Java exception that mean: the place, not the program, is at fault."""
+def stored_result(stage: str, run: Run) -> StageResult | None:
+    """Return the result this run already has for a stage; None where the stage must run.
 
-
-@contextmanager
-def user_errors(stage: str, run: Run) -> Iterator[None]:
-    """Turn errors that a user caused into a TidemillError; let all others through."""
-    try:
-        yield
-    except TidemillError:
-        raise
-    except OSError as error:
-        what = _USERS_ERRNO.get(error.errno or 0)
-        if what is None:
-            raise
-        raise LakeError(
-            f"{stage}: {error.filename or run.lake.root} {what} ({error.strerror}). "
-            "Mend that, or give another lake with --lake, then run the stage again."
-        ) from error
-    except Exception as error:
-        translated = _translate(error, stage, run)
-        if translated is None:
-            raise
-        raise translated from error
-
-
-def _translate(error: Exception, stage: str, run: Run) -> TidemillError | None:
-    if not type(error).__module__.startswith(("pyspark.", "py4j.")):
+    It must run where it never finished, where settings, code or dates have changed since, or
+    where a table that it wrote is gone.
+    """
+    text = files.read_text(run.spark, _result_place(stage, run))
+    if text is None:
         return None
-    text = str(error)
-    for words, what in _USERS_WORDS.items():
-        if words in text:
-            line = next(line for line in text.splitlines() if words in line).strip()
-            return LakeError(
-                f"{stage}: a place below {run.lake.root} {what} ({line[:200]}). "
-                "Mend that, or give another lake with --lake, then run the stage again."
-            )
-    from pyspark.errors import AnalysisException
+    stored = json.loads(text)
+    if stored["fingerprint"] != _fingerprint(stage, run):
+        return None
+    result = StageResult(**stored["result"])
+    for table, version in result.written.items():
+        log = f"{run.lake.path(table)}/_delta_log/{version:020d}.json"
+        if not files.exists(run.spark, log):
+            logger.info("%s: %s@%d is gone, so the stage runs again", stage, table, version)
+            return None
+    return result
 
-    if isinstance(error, AnalysisException) and stage in ("clean", "featurize"):
-        said = text.split("\n\nJVM stacktrace")[0].split(";\n")[0].strip()
-        where = f"`{stage}` in conf/{run.pipeline.name}/pipeline.yml"
-        kind = SettingsError if stage == "clean" else FeatureError
-        return kind(f"{stage}: Spark can't read an SQL expression: {said}\nLook at {where}.")
-    return None
+
+def _run(stage: str, run: Run) -> StageResult:
+    module = importlib.import_module(f"pipelines.stages.{stage}")
+    watch = Stopwatch()
+    try:
+        with user_errors(stage, run):
+            result: StageResult = module.run(run)
+            stored = {"fingerprint": _fingerprint(stage, run), "result": asdict(result)}
+            content = json.dumps(stored, sort_keys=True, default=str)
+            files.write_text(run.spark, _result_place(stage, run), content)
+    except BaseException:
+        run.progress({"event": "stage_failed", "stage": stage, "seconds": watch.seconds})
+        raise
+    return result
+
+
+def _result_place(stage: str, run: Run) -> str:
+    return f"{run.lake.runs(run.run_id)}/{stage}.result.json"
+
+
+def _fingerprint(stage: str, run: Run) -> str:
+    stages = STAGES[: STAGES.index(stage) + 1]
+    return fingerprint(run.pipeline, stages, date=run.date, since=run.since)
+
+
+def _check_stage(stage: str) -> None:
+    if stage not in STAGES:
+        raise UsageError(
+            f"no stage '{stage}'; stages are {', '.join(STAGES)}.{nearest(stage, list(STAGES))}"
+        )

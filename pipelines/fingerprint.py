@@ -1,0 +1,49 @@
+"""What a stage's result depends on, as a short hash: settings, SQL, code and dates."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from pipelines.config import Pipeline
+
+_PACKAGE = Path(__file__).resolve().parent
+# What shows, starts or schedules a stage changes nothing in its tables.
+_OUTSIDE = ("cli", "doctor", "orchestration", "progress", "runner", "story", "summary")
+
+
+def fingerprint(pipeline: Pipeline, stages: Sequence[str], **more: object) -> str:
+    """Return a hash of what the results of `stages` depend on, the last one's above all.
+
+    `stages` are the stage in question and those before it; `more` are dates and the like.
+    """
+    sections: dict[str, Any] = pipeline.model_dump(mode="json", include={"timezone", *stages})
+    content = {
+        "name": pipeline.name,
+        "sections": sections,
+        "sql": _queries(pipeline) if "featurize" in stages else {},
+        "code": code_hash(),
+        "more": {key: str(value) for key, value in more.items()},
+    }
+    text = json.dumps(content, sort_keys=True)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:12]
+
+
+def _queries(pipeline: Pipeline) -> dict[str, str]:
+    files = [(name, pipeline.folder / name) for name in pipeline.featurize.sql]
+    return {name: file.read_text(encoding="utf-8") for name, file in files if file.is_file()}
+
+
+@lru_cache(maxsize=1)
+def code_hash() -> str:
+    """Return a hash of the package's code, as far as tables depend on it."""
+    whole = hashlib.sha256()
+    for file in sorted(_PACKAGE.rglob("*.py")):
+        name = file.relative_to(_PACKAGE)
+        if name.parts[0].removesuffix(".py") not in _OUTSIDE:
+            whole.update(f"{name}\0".encode() + file.read_bytes())
+    return whole.hexdigest()

@@ -1,0 +1,196 @@
+"""The closing table: what is in the lake, how good the model is, where the results are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipelines.config import Pipeline
+from pipelines.errors import TableNotFound
+from pipelines.lake.catalog import Lake, Table
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.table import Table as RichTable
+
+METRICS = ("roc_auc", "log_loss", "accuracy", "precision", "recall", "f1")
+
+
+@dataclass(frozen=True)
+class TableFacts:
+    """A table of the lake at its newest version."""
+
+    table: str
+    version: int
+    num_rows: int
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """The champion, with its metrics on the test split beside those of a constant guess."""
+
+    name: str
+    version: int
+    run_id: str
+    bundle: str
+    metrics: dict[str, float]
+    constant_metrics: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a pipeline has made so far."""
+
+    pipeline: str
+    lake: str
+    tables: list[TableFacts] = field(default_factory=list)
+    quarantined: dict[str, int] = field(default_factory=dict)
+    """Rows in quarantine by entity."""
+    model: ModelFacts | None = None
+    predictions: str | None = None
+    report: str | None = None
+
+
+def gather(pipeline: Pipeline, lake: Lake) -> Summary:
+    """Read the summary from Delta's logs and the registry. Needs no Spark."""
+    facts = [found for table in tables_of(pipeline) if (found := _table(lake, table))]
+    there = {fact.table: fact for fact in facts}
+    quarantine = {name: f"quarantine.{name}" for name in pipeline.clean.entities}
+    predictions = f"predictions.{pipeline.score.model}"
+    return Summary(
+        pipeline=pipeline.name,
+        lake=lake.root,
+        tables=facts,
+        quarantined={n: there[t].num_rows for n, t in quarantine.items() if t in there},
+        model=_model(pipeline, lake),
+        predictions=lake.path(predictions) if predictions in there else None,
+        report=_report(pipeline, lake),
+    )
+
+
+def tables_of(pipeline: Pipeline) -> Iterator[Table]:
+    """Yield the tables a pipeline writes, in the order of the data's way."""
+    for source in pipeline.ingest.sources:
+        yield Table("bronze", source)
+        yield Table("bronze", f"{source}_rejected")
+    for layer in ("silver", "quarantine"):
+        for entity in pipeline.clean.entities:
+            yield Table(layer, entity)
+    yield Table("gold", pipeline.featurize.table)
+    yield Table("gold", pipeline.normalize.training_set)
+    model = pipeline.score.model
+    yield Table("predictions", model)
+    for subject in ("quality", "drift", "performance"):
+        yield Table("monitoring", f"{model}_{subject}")
+
+
+def _table(lake: Lake, table: Table) -> TableFacts | None:
+    from pipelines.lake.snapshot import take_snapshot
+
+    try:
+        snapshot = take_snapshot(lake.path(table))
+    except TableNotFound:
+        return None
+    return TableFacts(str(table), snapshot.version, snapshot.num_rows)
+
+
+def _model(pipeline: Pipeline, lake: Lake) -> ModelFacts | None:
+    # Looking into an MLflow store that isn't there would make one.
+    if lake.is_local and not Path(lake.local_root, "_mlflow").exists():
+        return None
+    from pipelines.registry.bundle import load_bundle
+    from pipelines.registry.champion import find_champion
+
+    champion = find_champion(lake, pipeline.score.model)
+    if champion is None:
+        return None
+    manifest = load_bundle(champion.bundle).manifest
+    return ModelFacts(
+        champion.name,
+        champion.version,
+        champion.run_id,
+        champion.bundle,
+        manifest.get("metrics", {}),
+        manifest.get("constant_metrics", {}),
+    )
+
+
+def _report(pipeline: Pipeline, lake: Lake) -> str | None:
+    """Return the newest report page: they are named by their logical date."""
+    folder = lake.report(pipeline.name)
+    if not lake.is_local:
+        return folder
+    pages = sorted(Path(Lake(folder).local_root).glob("*.html"))
+    return str(pages[-1]) if pages else None
+
+
+def show(summary: Summary, console: Console) -> None:
+    """Print a summary: boxed tables at a terminal, plain columns elsewhere."""
+    if not summary.tables:
+        console.print(
+            f"There are no tables of '{summary.pipeline}' in {summary.lake} yet. "
+            f"`tidemill run {summary.pipeline}` makes them.",
+            soft_wrap=True,
+        )
+        return
+    console.print()
+    console.print(_tables_table(summary, console))
+    if summary.model is not None:
+        console.print(_metrics_table(summary.model, console))
+    places = {"predictions": summary.predictions, "report": summary.report}
+    if summary.model is not None:
+        places["model"] = summary.model.bundle
+    for name, place in places.items():
+        console.print(
+            f"{name:<12} {place or '(none yet)'}", highlight=False, soft_wrap=True, markup=False
+        )
+
+
+def _tables_table(summary: Summary, console: Console) -> RenderableType:
+    table = _new_table(f"{summary.pipeline}: tables in {summary.lake}", console)
+    table.add_column("table")
+    for name in ("version", "rows", "quarantined"):
+        table.add_column(name, justify="right")
+    layer = None
+    for fact in summary.tables:
+        here, _, name = fact.table.partition(".")
+        is_shown_elsewhere = here == "quarantine" or (
+            here == "bronze" and name.endswith("_rejected") and fact.num_rows == 0
+        )
+        if is_shown_elsewhere:
+            continue
+        if layer not in (None, here):
+            table.add_section()
+        layer = here
+        aside = summary.quarantined.get(name) if here == "silver" else None
+        shown = "" if aside is None else f"{aside:,}"
+        table.add_row(fact.table, str(fact.version), f"{fact.num_rows:,}", shown)
+    return table
+
+
+def _metrics_table(model: ModelFacts, console: Console) -> RenderableType:
+    title = f"{model.name} version {model.version} on the test split"
+    table = _new_table(title, console)
+    table.add_column("metric")
+    table.add_column("model", justify="right")
+    table.add_column("constant guess", justify="right")
+    known = [name for name in METRICS if name in model.metrics]
+    for name in [*known, *sorted(set(model.metrics) - set(METRICS))]:
+        row = [model.metrics.get(name), model.constant_metrics.get(name)]
+        table.add_row(name, *("" if value is None else f"{value:.4f}" for value in row))
+    return table
+
+
+def _new_table(title: str, console: Console) -> RichTable:
+    from rich import box
+    from rich.table import Table as RichTable
+
+    is_watched = console.is_terminal
+    return RichTable(
+        title=title,
+        title_justify="left",
+        box=box.SIMPLE_HEAD if is_watched else None,
+        pad_edge=is_watched,
+    )

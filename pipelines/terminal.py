@@ -1,0 +1,123 @@
+"""How the command line speaks: logs and errors to stderr, results to stdout, exit codes."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Iterator
+from typing import Any, TextIO
+
+import typer
+from typer.core import TyperGroup
+
+from pipelines.errors import TidemillError
+
+STOPPED = 130
+_DEBUG = "TIDEMILL_DEBUG"
+
+
+class Group(TyperGroup):
+    """Commands whose errors become a message on stderr and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except TidemillError as error:
+            raise _end(str(error), error.exit_code) from error
+        except KeyboardInterrupt as error:
+            message = "stopped by Ctrl-C. The same command goes on from what is done."
+            raise _end(message, STOPPED) from error
+        except Exception as error:
+            # Typer's own (wrong usage, Exit) know how to show themselves.
+            is_typers = isinstance(error, (typer.Exit, typer.Abort)) or hasattr(error, "show")
+            if is_typers or isinstance(error, BrokenPipeError):
+                raise
+            said = (str(error).strip().splitlines() or ["without a message"])[0]
+            message = (
+                f"unexpected {type(error).__name__}: {said[:300]}\n"
+                f"The stack trace is shown with --debug (or {_DEBUG}=1)."
+            )
+            raise _end(message, 1) from error
+
+
+def _end(message: str, exit_code: int) -> typer.Exit:
+    """Show an error, with its trace if wanted; return what ends the command."""
+    if os.environ.get(_DEBUG, "") not in ("", "0"):
+        traceback.print_exc(file=sys.stderr)
+    typer.echo(f"tidemill: {message}", err=True)
+    return typer.Exit(exit_code)
+
+
+def want_traces(is_wanted: bool) -> bool:
+    """Remember that stack traces are wanted, here and in what is started from here."""
+    if is_wanted:
+        os.environ[_DEBUG] = "1"
+    return is_wanted
+
+
+class _Stderr(logging.StreamHandler[TextIO]):
+    """Writes to what is stderr at that moment: progress bars put themselves in its place."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:
+        """The stream of this moment."""
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, value: TextIO) -> None:
+        """Keep nothing."""
+
+
+def set_up_logging(*, is_watched: bool) -> None:
+    """Send logs to stderr; where progress is drawn (`is_watched`), warnings only.
+
+    What libraries say of themselves (deprecations, devices found) stays away unless traces are
+    wanted.
+    """
+    is_debug = os.environ.get(_DEBUG, "") not in ("", "0")
+    handler = _Stderr()
+    handler.setFormatter(
+        logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", datefmt="%H:%M:%S")
+    )
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    quiet = is_watched and not is_debug
+    logging.getLogger("pipelines").setLevel(logging.WARNING if quiet else logging.INFO)
+    if not is_debug:
+        warnings.simplefilter("ignore")
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        os.environ.setdefault("PYTHONWARNINGS", "ignore")  # for the Python workers
+
+
+@contextlib.contextmanager
+def results_only() -> Iterator[None]:
+    """Keep stdout for results: whatever else is printed inside goes to stderr.
+
+    That holds for the JVM and other children too, as they are started with these streams.
+    """
+    with contextlib.redirect_stdout(sys.stderr):
+        if not _is_real_stdout():
+            yield
+            return
+        sys.__stdout__.flush()  # type: ignore[union-attr]
+        kept = os.dup(1)
+        os.dup2(2, 1)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 1)
+            os.close(kept)
+
+
+def _is_real_stdout() -> bool:
+    try:
+        return sys.__stdout__ is not None and sys.__stdout__.fileno() == 1
+    except (OSError, ValueError):
+        return False

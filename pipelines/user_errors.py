@@ -1,0 +1,72 @@
+"""Which errors of Spark, Java and the operating system a user caused, said so that he can act."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pipelines.errors import FeatureError, LakeError, SettingsError, TidemillError
+from pipelines.run import Run
+
+_USERS_ERRNO = {
+    errno.EACCES: "may not be written or read",
+    errno.EPERM: "may not be written or read",
+    errno.EROFS: "is on a file system that is read-only",
+    errno.ENOSPC: "has no space left",
+    errno.EDQUOT: "is over its quota",
+    errno.ENOTDIR: "leads through a file that is no folder",
+}
+_USERS_WORDS = {
+    "AccessControlException": "may not be written or read",
+    "AccessDeniedException": "may not be written or read",
+    "Permission denied": "may not be written or read",
+    "Mkdirs failed to create": "may not be written",
+    "Read-only file system": "is on a file system that is read-only",
+    "No space left on device": "has no space left",
+    "Disk quota exceeded": "is over its quota",
+}
+"""Words in a Java exception that mean: the place, not the program, is at fault."""
+
+
+@contextmanager
+def user_errors(stage: str, run: Run) -> Iterator[None]:
+    """Turn errors that a user caused into a TidemillError; let all others through."""
+    try:
+        yield
+    except TidemillError:
+        raise
+    except OSError as error:
+        what = _USERS_ERRNO.get(error.errno or 0)
+        if what is None:
+            raise
+        raise LakeError(
+            f"{stage}: {error.filename or run.lake.root} {what} ({error.strerror}). "
+            "Mend that, or give another lake with --lake, then run the stage again."
+        ) from error
+    except Exception as error:
+        translated = _translate(error, stage, run)
+        if translated is None:
+            raise
+        raise translated from error
+
+
+def _translate(error: Exception, stage: str, run: Run) -> TidemillError | None:
+    if not type(error).__module__.startswith(("pyspark.", "py4j.")):
+        return None
+    text = str(error)
+    for words, what in _USERS_WORDS.items():
+        if words in text:
+            line = next(line for line in text.splitlines() if words in line).strip()
+            return LakeError(
+                f"{stage}: a place below {run.lake.root} {what} ({line[:200]}). "
+                "Mend that, or give another lake with --lake, then run the stage again."
+            )
+    from pyspark.errors import AnalysisException
+
+    if isinstance(error, AnalysisException) and stage in ("clean", "featurize"):
+        said = text.split("\n\nJVM stacktrace")[0].split(";\n")[0].strip()
+        where = f"`{stage}` in conf/{run.pipeline.name}/pipeline.yml"
+        kind = SettingsError if stage == "clean" else FeatureError
+        return kind(f"{stage}: Spark can't read an SQL expression: {said}\nLook at {where}.")
+    return None
