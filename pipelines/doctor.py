@@ -27,7 +27,8 @@ DELTA_JARS = ("delta-spark_4.0_2.13-4.4.0.jar", "delta-storage-4.4.0.jar")
 # On hosts with a GPU the second takes the place of the first.
 SAME_PACKAGE = {"tensorflow-cpu": "tensorflow"}
 
-SETUP = "make setup"
+# Not only `make setup`: its stamps say that all was done, whatever was taken away since.
+SETUP = "rm -rf .venv && make setup"
 APT = "sudo apt-get install"
 
 
@@ -156,7 +157,7 @@ def _horovod() -> Check:
     if libraries and built_for != tensorflow:
         lacks.append(f"built for TensorFlow {built_for}, beside {tensorflow}")
     ok = found == HOROVOD_VERSION and not lacks
-    return Check(name, ", ".join([found, *lacks]), expected, ok, "rm -rf .venv, then make setup")
+    return Check(name, ", ".join([found, *lacks]), expected, ok, SETUP)
 
 
 def _horovod_built_for(folder: Path) -> str | None:

@@ -1,0 +1,68 @@
+# `make` lists what there is to do.
+
+PIPELINE ?= flights
+VENV := $(CURDIR)/.venv
+AIRFLOW_VENV := $(CURDIR)/.venv-airflow
+
+export PATH := $(VENV)/bin:$(PATH)
+# Spark's Python workers are those of the ML environment, whoever starts the session.
+export PYSPARK_PYTHON := $(VENV)/bin/python
+export PYSPARK_DRIVER_PYTHON := $(VENV)/bin/python
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+# Another Spark, or another project's modules, must not come before ours.
+unexport SPARK_HOME PYTHONPATH
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup setup-airflow run test test-dags test-unit lint format bench airflow doctor notebooks clean
+
+help:  ## List the targets
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 24
+
+setup:  ## Set up the ML environment: packages, Horovod, Delta jars (done once)
+	@conf/environment/setup.sh ml
+
+setup-airflow:
+	@conf/environment/setup.sh airflow
+
+run: setup  ## Run the flights pipeline from landing files to predictions and a report
+	@tidemill story $(PIPELINE)
+
+# The DAGs first: the last lines on the screen are those of the main suite. One failure anywhere
+# fails it all, and `make` says which line it was.
+test: setup setup-airflow lint test-dags  ## Lint, types, import layers and every test
+	pytest
+
+# Airflow has an environment of its own; its tests use the ML environment's spark-submit.
+test-dags: setup setup-airflow
+	$(AIRFLOW_VENV)/bin/python -m pytest tests/dags
+
+test-unit: setup  ## Only the tests that need neither Spark nor TensorFlow (seconds)
+	pytest -m "not spark and not tensorflow and not end_to_end"
+
+lint: setup  ## Lint, format, types and import layers, changing nothing
+	ruff check .
+	ruff format --check .
+	mypy
+	lint-imports --no-logo
+
+format: setup  ## Put the code in order
+	ruff check --fix .
+	ruff format .
+
+bench: setup  ## Compare the model with gradient-boosted trees
+	python tests/benchmarks/compare_with_trees.py
+
+airflow: setup setup-airflow  ## Start Airflow with the project's DAGs
+	@conf/environment/airflow.sh
+
+doctor: setup  ## Show each part of the environment and its version
+	@tidemill doctor
+
+notebooks: setup  ## Open the notebooks
+	@jupyter lab notebooks
+
+clean:  ## Remove the environments and caches (kept: data, the Horovod wheel, the jars)
+	rm -rf .venv .venv-airflow .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf *.egg-info build dist spark-warehouse artifacts
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
