@@ -1,0 +1,79 @@
+"""How far `clean` has come with an entity: read at its start, written last."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pipelines.cleaning.duplicates import Snapshot
+from pipelines.cleaning.fit import Fitted
+from pipelines.errors import LakeError
+from pipelines.lake import files
+from pipelines.lake.catalog import Lake
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What was consumed: bronze up to and with `bronze_version`, full snapshots up to `snapshot`.
+
+    `last` is what the last run that found new rows said of them: `run_id`, `counts`, `rules`.
+    """
+
+    bronze_version: int
+    snapshot: Snapshot | None = None
+    last: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read_progress(spark: SparkSession, lake: Lake, pipeline: str, entity: str) -> Progress | None:
+    """Return how far an entity is; None where it was never cleaned."""
+    found = _read(spark, lake.state(pipeline, "clean", entity))
+    if found is None:
+        return None
+    snapshot = found.get("snapshot")
+    return Progress(
+        bronze_version=found["bronze_version"],
+        snapshot=(int(snapshot[0]), str(snapshot[1])) if snapshot else None,
+        last=found.get("last", {}),
+    )
+
+
+def write_progress(
+    spark: SparkSession, lake: Lake, pipeline: str, entity: str, progress: Progress
+) -> None:
+    """Store how far an entity is."""
+    place = lake.state(pipeline, "clean", entity)
+    files.write_text(spark, place, json.dumps(asdict(progress), indent=1))
+
+
+def read_fitted(spark: SparkSession, lake: Lake, pipeline: str, entity: str) -> dict[str, Fitted]:
+    """Return the stored bounds of an entity's outliers."""
+    found = _read(spark, lake.state(pipeline, "clean", f"{entity}.outliers")) or {}
+    return {name: Fitted(**values) for name, values in found.items()}
+
+
+def write_fitted(
+    spark: SparkSession, lake: Lake, pipeline: str, entity: str, fitted: Mapping[str, Fitted]
+) -> None:
+    """Store the bounds of an entity's outliers."""
+    content = {name: fit.to_dict() for name, fit in fitted.items()}
+    place = lake.state(pipeline, "clean", f"{entity}.outliers")
+    files.write_text(spark, place, json.dumps(content, indent=1))
+
+
+def _read(spark: SparkSession, place: str) -> dict[str, Any] | None:
+    text = files.read_text(spark, place)
+    if text is None:
+        return None
+    try:
+        found: dict[str, Any] = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise LakeError(
+            f"{place} is no JSON ({error}). Delete it: clean then reads the entity's bronze rows "
+            "again, which changes no row of silver."
+        ) from error
+    return found

@@ -1,0 +1,141 @@
+"""clean: new bronze rows become typed silver rows, one per key, or quarantined ones."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+from pipelines.cleaning.batch import Batch, prepare
+from pipelines.cleaning.judge import count_reasons
+from pipelines.cleaning.store import Counts, Written, create_tables, store
+from pipelines.errors import QualityError, TableNotFound
+from pipelines.lake.read import latest_version, table_exists
+from pipelines.run import Run, StageResult, Stopwatch
+
+logger = logging.getLogger(__name__)
+
+_Answer = TypeVar("_Answer")
+
+_AT_ONCE = 2
+"""Entities worked on at the same time: one plans while the other one's tasks run."""
+
+
+def run(run: Run) -> StageResult:
+    """Clean what bronze holds beyond each entity's progress.
+
+    All entities are treated and judged first; a broken rule of severity `fail` in any of them
+    raises QualityError before anything is written. Then each is written: quarantine, silver,
+    progress. Without new rows nothing is written.
+    """
+    watch = Stopwatch()
+    entities = run.pipeline.clean.entities
+    versions: dict[str, int | None] = run.resolve("clean", lambda: _look(run))["bronze"]
+    if all(version is None for version in versions.values()):
+        raise TableNotFound(
+            f"the lake {run.lake.root} holds no bronze table of {run.pipeline.name}. "
+            f"Run `tidemill ingest {run.pipeline.name}` first."
+        )
+    for name, entity in entities.items():
+        if versions[entity.source] is None:
+            create_tables(run, name)
+    delivered = {n: v for n, e in entities.items() if (v := versions[e.source]) is not None}
+    batches: dict[str, Batch] = {}
+    try:
+        for batch in _each(delivered, lambda name: prepare(run, name, delivered[name])):
+            if batch is not None:
+                batches[batch.name] = batch
+        _refuse(run, batches)
+        written = dict(zip(batches, _each(batches, lambda n: store(run, batches[n])), strict=True))
+        result = _result(run, versions, batches, written, watch)
+    finally:
+        for batch in batches.values():
+            batch.rows.unpersist()
+    logger.info(result.line())
+    return result
+
+
+def _look(run: Run) -> dict[str, Any]:
+    sources = {entity.source for entity in run.pipeline.clean.entities.values()}
+    return {
+        "bronze": {
+            source: latest_version(run.spark, run.lake, f"bronze.{source}")
+            if table_exists(run.spark, run.lake, f"bronze.{source}")
+            else None
+            for source in sorted(sources)
+        }
+    }
+
+
+def _each(names: Iterable[str], work: Callable[[str], _Answer]) -> Iterator[_Answer]:
+    """Return the work's answers in the order of the names, two at work at a time."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        yield from pool.map(work, names)
+
+
+def _refuse(run: Run, batches: Mapping[str, Batch]) -> None:
+    """Raise QualityError where a rule of severity `fail` is broken."""
+    said = [batch.refusal for batch in batches.values() if batch.refusal is not None]
+    if said:
+        raise QualityError(
+            "\n".join(said) + "\nNothing was written. Deliver corrected rows (a newer row of the "
+            "same key mends this), or change the rule or its severity under `clean.entities` in "
+            f"conf/{run.pipeline.name}/pipeline.yml; then run clean again."
+        )
+
+
+def _result(
+    run: Run,
+    versions: Mapping[str, int | None],
+    batches: Mapping[str, Batch],
+    written: Mapping[str, Written],
+    watch: Stopwatch,
+) -> StageResult:
+    """Gather what was read, written and counted; untouched tables stand with their version."""
+    tables = {}
+    for name in run.pipeline.clean.entities:
+        for layer in ("silver", "quarantine"):
+            table = f"{layer}.{name}"
+            if name in written:
+                done = written[name]
+                is_silver = layer == "silver"
+                tables[table] = done.silver_version if is_silver else done.quarantine_version
+            elif table_exists(run.spark, run.lake, table):
+                tables[table] = latest_version(run.spark, run.lake, table)
+    counts = {name: asdict(done.counts) for name, done in written.items()}
+    total = {key: sum(each[key] for each in counts.values()) for key in asdict(Counts())}
+    flat = {
+        f"{name}.{key}": value
+        for name, each in counts.items()
+        for key, value in each.items()
+        if value
+    }
+    notes = [note for done in written.values() for note in done.notes]
+    for note in notes:
+        logger.warning("clean %s: %s", run.pipeline.name, note)
+    return StageResult(
+        stage="clean",
+        pipeline=run.pipeline.name,
+        run_id=run.run_id,
+        read={f"bronze.{source}": v for source, v in versions.items() if v is not None},
+        written=tables,
+        counts={**total, **flat},
+        details={
+            "counts": counts,
+            "rules": [r.to_dict(n) for n, b in batches.items() for r in b.judgement.rules],
+            "reasons": {
+                name: count_reasons(batch.rows)
+                for name, batch in batches.items()
+                if batch.judgement.fates["quarantined"]
+            },
+            "bounds": {
+                f"{name}.{column}": fit.to_dict()
+                for name, batch in batches.items()
+                for column, fit in batch.fitted.items()
+            },
+            "notes": notes,
+        },
+        seconds=watch.seconds,
+    )
