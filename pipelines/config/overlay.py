@@ -77,13 +77,16 @@ def _refuse_unknown_entry(values: Any, keys: Sequence[str], place: str) -> None:
     """Refuse a path through an entry that isn't there, unless a model gives it a default."""
     from pipelines.config.problems import known_keys
 
-    for depth, key in enumerate(keys[:-1]):
+    for depth, key in enumerate(keys):
         above = ".".join(keys[:depth]) or "the settings"
         if not isinstance(values, dict):
             raise SettingsError(
-                f"{place}: `{above}` is a {type(values).__name__}, it has no key '{key}'."
+                f"{place}: `{above}` is {values!r}, so it has no key '{key}'. "
+                f"Set `{above}` as a whole, or leave out '.{key}'."
             )
-        if key in values and values[key] is not None:
+        if depth == len(keys) - 1:
+            return
+        if values.get(key) is not None:
             values = values[key]
             continue
         fields = known_keys(tuple(keys[:depth]), values)
