@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
 
-from pipelines.errors import FeedError
+import numpy as np
+
+from pipelines.errors import FeedError, SchemaError, nearest
+
+if TYPE_CHECKING:
+    from pipelines.lake.snapshot import Snapshot
+
+_NUMBERS = frozenset({"byte", "short", "integer", "long", "float", "double", "boolean"})
 
 
 class _Input(Protocol):
@@ -16,6 +24,20 @@ class _Input(Protocol):
     def name(self) -> str: ...
     @property
     def kind(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Component:
+    """One array of a batch: a matrix with a column for each of `columns`, or a vector of one."""
+
+    name: str
+    dtype: type[np.generic]
+    columns: tuple[str, ...]
+    is_matrix: bool
+
+    def empty(self, rows: int) -> np.ndarray[Any, Any]:
+        """Return a new array for `rows` rows, not filled."""
+        return np.empty((rows, len(self.columns)) if self.is_matrix else (rows,), self.dtype)
 
 
 @dataclass(frozen=True)
@@ -35,6 +57,11 @@ class FeedColumns:
     def __post_init__(self) -> None:
         for field in ("numeric", "category", "keys"):
             object.__setattr__(self, field, tuple(getattr(self, field)))
+        reserved = {"numeric", "category", "label", "weight", "row"} & set(self.keys)
+        if reserved:
+            raise FeedError(f"keys can't be named {sorted(reserved)}: batches use these names")
+        if self.weight is not None and self.label is None:
+            raise FeedError(f"weight '{self.weight}' without a label; give the label's column too")
         if not self.names:
             raise FeedError("the feed was asked for no column; give it at least one input")
         twice = sorted({name for name in self.names if self.names.count(name) > 1})
@@ -64,3 +91,30 @@ class FeedColumns:
         """All columns that are read."""
         scalars = tuple(name for name in (self.label, self.weight) if name is not None)
         return (*self.numeric, *self.category, *scalars, *self.keys)
+
+    @cached_property
+    def components(self) -> tuple[Component, ...]:
+        """The arrays that rows are kept in: `numeric`, `category`, `label`, `weight`, the keys."""
+        vectors = [("label", self.label), ("weight", self.weight)]
+        return (
+            Component("numeric", np.float32, self.numeric, is_matrix=True),
+            Component("category", np.int32, self.category, is_matrix=True),
+            *(Component(n, np.float32, (c,), is_matrix=False) for n, c in vectors if c is not None),
+            *(Component(key, np.int64, (key,), is_matrix=False) for key in self.keys),
+        )
+
+    def check(self, snapshot: Snapshot) -> None:
+        """Raise SchemaError for a column that the snapshot's table lacks, or that is no number."""
+        known = snapshot.schema
+        where = f"{snapshot.table} at version {snapshot.version}"
+        for name in self.names:
+            if name not in known:
+                raise SchemaError(
+                    f"{where} has no column '{name}'.{nearest(name, list(known))} Run `normalize` "
+                    "again, or train on the version this feature spec was made for."
+                )
+            if known[name] not in _NUMBERS and name not in snapshot.files[0].partition_values:
+                raise SchemaError(
+                    f"column '{name}' of {where} is of type {known[name]}; the feed expects a "
+                    f"number, one of {sorted(_NUMBERS)}."
+                )

@@ -44,12 +44,17 @@ class LiveFile:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The live files of `table` (its URI) at `version`, as far as `where` holds for them."""
+    """The live files of `table` (its URI) at `version`, as far as `where` holds for them.
+
+    `schema` has the table's columns at that version with their Delta types (`float`, `long`,
+    `array`, ...).
+    """
 
     table: str
     version: int
     files: tuple[LiveFile, ...]
     where: Mapping[str, str | Sequence[str | None] | None] = field(default_factory=dict)
+    schema: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def num_rows(self) -> int:
@@ -63,6 +68,7 @@ class Snapshot:
             "table": self.table,
             "version": self.version,
             "where": dict(self.where),
+            "schema": dict(self.schema),
             "files": [_to_plain(file) for file in self.files],
         }
         return json.dumps(content, separators=(",", ":"))
@@ -78,7 +84,13 @@ class Snapshot:
                 "Take the snapshot anew, or read it with the release that wrote it."
             )
         files = tuple(_from_plain(file) for file in content["files"])
-        return cls(content["table"], content["version"], files, content["where"])
+        return cls(
+            table=content["table"],
+            version=content["version"],
+            files=files,
+            where=content["where"],
+            schema=content["schema"],
+        )
 
 
 def _to_plain(file: LiveFile) -> dict[str, Any]:
@@ -107,9 +119,16 @@ def take_snapshot(
     where = dict(where or {})
     _check_partitions(table, state, where)
     adds = [add for add in state.adds.values() if _is_wanted(add, where)]
-    live = _live_files(adds, has_position=_has_position(state))
-    live = _with_footers(files, live, has_position=_has_position(state))
-    return Snapshot(table, state.version, tuple(sorted(live, key=lambda file: file.path)), where)
+    schema = _schema(state)
+    live = _live_files(adds, has_position=POSITION in schema)
+    live = _with_footers(files, live, has_position=POSITION in schema)
+    return Snapshot(
+        table=table,
+        version=state.version,
+        files=tuple(sorted(live, key=lambda file: file.path)),
+        where=where,
+        schema=schema,
+    )
 
 
 def _check_partitions(table: str, state: TableState, where: PartitionFilter) -> None:
@@ -130,9 +149,10 @@ def _is_wanted(add: Action, where: PartitionFilter) -> bool:
     return True
 
 
-def _has_position(state: TableState) -> bool:
+def _schema(state: TableState) -> dict[str, str]:
     fields = json.loads(state.metadata["schemaString"])["fields"]
-    return any(one["name"] == POSITION for one in fields)
+    types = {one["name"]: one["type"] for one in fields}
+    return {name: t["type"] if isinstance(t, dict) else t for name, t in types.items()}
 
 
 def _live_files(adds: list[Action], *, has_position: bool) -> list[LiveFile]:

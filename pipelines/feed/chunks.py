@@ -1,0 +1,81 @@
+"""A rank's rows in the order of the rotation, in chunks: what batches are cut from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipelines.errors import FeedError
+
+if TYPE_CHECKING:
+    from pipelines.feed.columns import FeedColumns
+    from pipelines.feed.plan import RankPlan
+    from pipelines.feed.reader import WindowReader
+    from pipelines.feed.window import Arrays, Window
+
+_CHUNK_BYTES = 4 << 20
+
+
+def chunks(plan: RankPlan, columns: FeedColumns, reader: WindowReader) -> Iterator[Arrays]:
+    """Yield the rank's rows from `start_step` on, chunk by chunk.
+
+    Row j of a rank is row `j // M` of its stream number `j % M`, M being the number of its
+    streams: a stream's rows go to every M-th row of a chunk. Raises FeedError where the reader
+    ends before all planned rows have come.
+    """
+    slots = _Slots(plan, reader)
+    width = sum(np.dtype(one.dtype).itemsize * len(one.columns) for one in columns.components)
+    size = max(1024, _CHUNK_BYTES // (width + 8))
+    start, stop = plan.rows_before(plan.start_step), plan.rows_before(plan.steps)
+    for first in range(start, stop, size):
+        yield slots.take(first, min(first + size, stop), columns)
+
+
+class _Slots:
+    """The windows of a rank's streams: the one in use, and those that came early."""
+
+    def __init__(self, plan: RankPlan, reader: WindowReader) -> None:
+        self._plan = plan
+        self._windows = iter(reader)
+        self._waiting: list[list[Window]] = [[] for _ in plan.streams]
+
+    def take(self, first: int, last: int, columns: FeedColumns) -> Arrays:
+        """Return the rank's rows `[first, last)`."""
+        count = len(self._waiting)
+        out = {one.name: one.empty(last - first) for one in columns.components}
+        out["row"] = np.arange(first, last, dtype=np.int64) * self._plan.size + self._plan.rank
+        for slot in range(count):
+            row, stop = -(-(first - slot) // count), -(-(last - slot) // count)
+            while row < stop:
+                window = self._holding(slot, row)
+                end = min(stop, window.high)
+                to = slice(row * count + slot - first, (end - 1) * count + slot - first + 1, count)
+                for name, source in window.arrays.items():
+                    out[name][to] = source[row - window.low : end - window.low]
+                row = end
+        return out
+
+    def _holding(self, slot: int, row: int) -> Window:
+        """Return the stream's window that holds a row, as soon as all of it is in."""
+        waiting = self._waiting[slot]
+        while waiting and waiting[0].high <= row:
+            waiting.pop(0)
+        while not waiting or waiting[0].low > row or waiting[0].missing:
+            self._await()
+        return waiting[0]
+
+    def _await(self) -> None:
+        window = next(self._windows, None)
+        if window is None:
+            plan = self._plan
+            raise FeedError(
+                f"the rows of {plan.table} at version {plan.version} ended before all that rank "
+                f"{plan.rank} of {plan.size} planned had come. Please report this: the feed never "
+                "hands out fewer rows."
+            )
+        waiting = self._waiting[window.slot]
+        if window not in waiting:
+            waiting.append(window)
+            waiting.sort(key=lambda one: one.low)  # threads may finish out of order

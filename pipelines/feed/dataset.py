@@ -1,0 +1,110 @@
+"""From a plan to a `tf.data.Dataset` whose element k is a rank's share of global batch k."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from math import gcd
+from typing import TYPE_CHECKING, Any
+
+from pipelines.feed.chunks import chunks
+from pipelines.feed.columns import FeedColumns
+from pipelines.feed.plan import RankPlan, plan_epoch, plan_evaluation
+from pipelines.feed.reader import PetastormReader, WindowReader
+from pipelines.lake.snapshot import PartitionFilter, take_snapshot
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from pipelines.feed.window import Arrays
+
+THREADS = 2
+
+OpenReader = Callable[[RankPlan, FeedColumns], WindowReader]
+
+
+def make_dataset(
+    plan: RankPlan,
+    columns: FeedColumns,
+    *,
+    threads: int = THREADS,
+    prefetch: int = 2,
+    open_reader: OpenReader | None = None,
+) -> tf.data.Dataset:
+    """Return the batches of a rank from its plan's `start_step` on.
+
+    `pipelines.feed` says what a batch looks like.
+
+    One pass over the data set is one epoch; going through it again reads the same rows again.
+    `threads` decode row groups, `prefetch` batches are kept ready. `open_reader` takes the place of
+    Petastorm's reader in tests.
+    """
+    import tensorflow as tf
+
+    def generate() -> Iterator[Arrays]:
+        reader: WindowReader
+        if open_reader is None:
+            reader = PetastormReader(plan, columns, threads)
+        else:
+            reader = open_reader(plan, columns)
+        try:
+            yield from chunks(plan, columns, reader)
+        finally:
+            reader.close()
+
+    signature = {
+        one.name: tf.TensorSpec((None, len(one.columns)) if one.is_matrix else (None,), one.dtype)
+        for one in columns.components
+    }
+    signature["row"] = tf.TensorSpec((None,), tf.int64)
+    remaining = plan.steps - plan.start_step
+    if plan.num_rows:
+        dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)
+        dataset = dataset.rebatch(_sizes(plan))
+    if not plan.num_rows or plan.batch_rows(plan.steps - 1) == 0:
+        # This rank's part of the last, short batch is empty: the step takes place all the same.
+        nothing = {
+            name: tf.zeros([d or 0 for d in s.shape], s.dtype) for name, s in signature.items()
+        }
+        empty = tf.data.Dataset.from_tensors(nothing).repeat(min(remaining, 1))
+        dataset = dataset.concatenate(empty) if plan.num_rows else empty
+    dataset = dataset.map(_element)
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(remaining))
+    options = tf.data.Options()
+    options.deterministic = True
+    return dataset.prefetch(prefetch).with_options(options)
+
+
+def _sizes(plan: RankPlan) -> list[int]:
+    """Return this rank's numbers of rows per step, as far as they don't repeat."""
+    period = plan.size // gcd(plan.size, plan.order.global_batch_size)
+    steps = range(plan.start_step, min(plan.start_step + period, plan.steps))
+    return [rows for rows in map(plan.batch_rows, steps) if rows]
+
+
+def _element(batch: dict[str, Any]) -> Any:
+    y, weight = batch.pop("label", None), batch.pop("weight", None)
+    if y is None:
+        return batch
+    return (batch, y) if weight is None else (batch, y, weight)
+
+
+def open_table(
+    table: str,
+    columns: FeedColumns,
+    version: int | None = None,
+    *,
+    where: PartitionFilter | None = None,
+    batch_size: int = 1024,
+    seed: int | None = None,
+) -> tf.data.Dataset:
+    """Return a table's batches at a version, for notebooks: no Spark, no Horovod, one process.
+
+    Rows come in the order of `_position`; shuffled where `seed` is given.
+    """
+    snapshot = take_snapshot(table, version, where)
+    columns.check(snapshot)
+    if seed is None:
+        plan = plan_evaluation(snapshot, batch_size)
+    else:
+        plan = plan_epoch(snapshot, seed=seed, epoch=0, global_batch_size=batch_size)
+    return make_dataset(plan.for_rank(0, 1), columns)

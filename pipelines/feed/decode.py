@@ -1,0 +1,118 @@
+"""From a Parquet row group to rows in windows. Whole columns at a time, no row in Python."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipelines.errors import FeedError
+from pipelines.feed.layout import missing_file
+from pipelines.lake.storage import TableFiles
+
+if TYPE_CHECKING:
+    from pipelines.feed.columns import Component, FeedColumns
+    from pipelines.feed.layout import Piece
+    from pipelines.feed.plan import RankPlan
+
+_BLOCK_BYTES = 1 << 20
+"""Rows are put together in blocks that stay in a core's cache."""
+
+
+class Decoder:
+    """Decodes the pieces of one rank; safe to be shared by threads."""
+
+    def __init__(self, plan: RankPlan, columns: FeedColumns) -> None:
+        self._plan = plan
+        self._columns = columns
+        self._files = TableFiles(plan.table)
+
+    def decode(self, piece: Piece) -> None:
+        """Read a row group and put its rows where they go."""
+        table = self._read(piece)
+        live = piece.layout.live_rows(piece.group)
+        for component in self._columns.components:
+            sources = [self._source(piece, table, one, component) for one in component.columns]
+            for target in piece.targets:
+                out = target.window.arrays[component.name]
+                rows = slice(piece.first + target.first, piece.first + target.last)
+                part = rows if live is None else live[rows]
+                if component.is_matrix:
+                    _fill_matrix(out, target.rows, sources, part)
+                else:
+                    out[target.rows] = sources[0][part]
+
+    def _read(self, piece: Piece) -> Any:
+        import pyarrow.parquet as pq
+
+        file, metadata = piece.layout.file, piece.layout.metadata
+        stored = set(metadata.schema.to_arrow_schema().names)
+        for name in self._columns.names:
+            if name not in stored and name not in file.partition_values:
+                raise FeedError(
+                    f"{file.path} of {self._plan.table} has no column '{name}': the column was "
+                    "added to the table after this file was written, so its rows have no value. "
+                    "Write the training set again (`tidemill normalize`)."
+                )
+        wanted = [name for name in self._columns.names if name in stored]
+        try:
+            with self._files.open(file.path) as handle:
+                parquet = pq.ParquetFile(handle, metadata=metadata)
+                return parquet.read_row_group(piece.group, columns=wanted, use_threads=False)
+        except FileNotFoundError as error:
+            raise missing_file(self._plan, file, error) from error
+
+    def _source(self, piece: Piece, table: Any, name: str, component: Component) -> Any:
+        """Return a stored column as a numpy array of the component's type."""
+        import pyarrow as pa
+
+        file = piece.layout.file
+        column = table[name] if name in table.column_names else None
+        try:
+            if column is None:
+                value = pa.scalar(file.partition_values[name]).cast(
+                    pa.from_numpy_dtype(component.dtype)
+                )
+                column = pa.repeat(value, table.num_rows)
+            # A number that float32 can't hold exactly is rounded; a cast to integers must be exact.
+            is_float = np.issubdtype(component.dtype, np.floating)
+            column = column.cast(pa.from_numpy_dtype(component.dtype), safe=not is_float)
+        except pa.ArrowInvalid as error:
+            raise FeedError(
+                f"column '{name}' in {file.path} of {self._plan.table} can't be fed as "
+                f"{np.dtype(component.dtype).name}: {error}"
+            ) from error
+        if column.null_count:
+            raise FeedError(
+                f"column '{name}' in {file.path} of {self._plan.table} has {column.null_count} "
+                "nulls in one row group; a model input must have none. Impute them in `normalize`."
+            )
+        return column.to_numpy()
+
+
+def _fill_matrix(out: Any, rows: Any, sources: list[Any], part: Any) -> None:
+    """Set `out[rows]` to the sources' `part`, one source a column.
+
+    Columns are put side by side in a small block first: writing them one by one to scattered rows
+    would touch each row's memory once for every column.
+    """
+    if not sources:
+        return
+    step = max(1024, _BLOCK_BYTES // (out.itemsize * len(sources)))
+    for taken, place in zip(_blocks(part, step), _blocks(rows, step), strict=True):
+        count = taken.stop - taken.start if isinstance(taken, slice) else len(taken)
+        block = np.empty((count, len(sources)), out.dtype)
+        for index, source in enumerate(sources):
+            block[:, index] = source[taken]
+        out[place] = block
+
+
+def _blocks(rows: Any, step: int) -> Iterator[Any]:
+    """Cut an index of rows (a slice or an array) into indices of `step` rows."""
+    if isinstance(rows, slice):
+        for start in range(rows.start, rows.stop, step):
+            yield slice(start, min(start + step, rows.stop))
+    else:
+        for start in range(0, len(rows), step):
+            yield rows[start : start + step]

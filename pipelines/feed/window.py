@@ -1,0 +1,94 @@
+"""Windows: the arrays that a stream's rows are decoded into, already in shuffled order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from pipelines.feed.columns import FeedColumns
+    from pipelines.feed.plan import RankPlan, StreamPlan
+
+Arrays = dict[str, "np.ndarray[Any, Any]"]
+
+
+@dataclass(eq=False)
+class Window:
+    """Rows `[low, high)` of stream number `slot` of a rank.
+
+    `places` says for each row where in `arrays` it goes; None where rows keep their order.
+    `missing` counts rows that are not in yet.
+    """
+
+    slot: int
+    low: int
+    high: int
+    places: NDArray[np.int64] | None
+    arrays: Arrays
+    missing: int
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """Where decoded rows `[first, last)` go: into `window`, from its row number `at` on."""
+
+    window: Window
+    first: int
+    last: int
+    at: int
+
+    @property
+    def rows(self) -> slice | NDArray[np.int64]:
+        """Index of the rows in the window's arrays."""
+        stop = self.at + self.last - self.first
+        places = self.window.places
+        return slice(self.at, stop) if places is None else places[self.at : stop]
+
+
+@dataclass
+class Windows:
+    """Makes a stream's windows as rows of it come up, in order, keeping only the last one."""
+
+    plan: RankPlan
+    slot: int
+    columns: FeedColumns
+    _last: Window | None = field(default=None, init=False)
+
+    @property
+    def stream(self) -> StreamPlan:
+        """The stream's plan."""
+        return self.plan.streams[self.slot]
+
+    def need(self, row: int) -> int:
+        """Return from which of the stream's rows on this row is needed: its window's start."""
+        order, stream = self.plan.order, self.stream.stream
+        return order.window_bounds(stream, order.window_at(stream, row))[0]
+
+    def targets(self, at: int, rows: int) -> tuple[Target, ...]:
+        """Return where `rows` rows of the stream go, the first of them being its row `at`."""
+        found, done = [], 0
+        while done < rows:
+            window = self._holding(at + done)
+            take = min(rows - done, window.high - at - done)
+            found.append(Target(window, done, done + take, at + done - window.low))
+            done += take
+        return tuple(found)
+
+    def _holding(self, row: int) -> Window:
+        if self._last is None or row >= self._last.high:
+            order, stream = self.plan.order, self.stream.stream
+            number = order.window_at(stream, row)
+            low, high = order.window_bounds(stream, number)
+            self._last = Window(
+                slot=self.slot,
+                low=low,
+                high=high,
+                places=order.places(stream, number),
+                arrays={one.name: one.empty(high - low) for one in self.columns.components},
+                missing=high - low,
+            )
+        return self._last
