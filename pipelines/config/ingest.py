@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import codecs
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from pipelines.config.base import Settings
+
+# The reader counts on these; a source can't set them.
+_FIXED_OPTIONS = {
+    name.lower()
+    for name in (
+        *("header", "mode", "columnNameOfCorruptRecord", "inferSchema", "enforceSchema", "path"),
+        *("recursiveFileLookup", "mergeSchema", "maxFileAge", "basePath"),
+    )
+}
 
 
 class Source(Settings):
@@ -15,6 +25,7 @@ class Source(Settings):
     path: str
     """Folder or glob below the landing folder."""
     format: Literal["csv", "json", "parquet"] = "csv"
+    """csv with a header; json with one record a line, in UTF-8; parquet."""
     columns: tuple[str, ...]
     """Columns every file must have, in any order. Bronze keeps them as text (CSV, JSON)."""
     delivery: Literal["append", "upsert", "full_snapshot"] = "append"
@@ -24,8 +35,63 @@ class Source(Settings):
     options: dict[str, str] = Field(default_factory=dict)
     """Further options of Spark's reader for this format (`sep`, `encoding`, `nullValue`, ...)."""
 
+    @field_validator("path")
+    @classmethod
+    def _path_stays_below(cls, value: str) -> str:
+        if value.startswith("/") or "://" in value or ".." in value.split("/"):
+            raise ValueError(f"'{value}' leads out of the landing folder; give a path below it")
+        if not value.strip("/"):
+            raise ValueError("a source needs a folder or glob of its own below the landing folder")
+        return value.rstrip("/")
+
+    @field_validator("columns")
+    @classmethod
+    def _columns_have_names_of_their_own(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError("name at least one column")
+        seen: set[str] = set()
+        for name in value:
+            if name.startswith("_") or "`" in name or name != name.strip():
+                raise ValueError(
+                    f"'{name}' can't be a column of bronze: names with `_` at their beginning are "
+                    "ingest's own, and backticks and outer spaces are refused"
+                )
+            if name.lower() in seen:
+                raise ValueError(f"'{name}' is there twice (Spark takes upper case for lower)")
+            seen.add(name.lower())
+        return value
+
+    @model_validator(mode="after")
+    def _options_fit(self) -> Source:
+        for option in self.options:
+            if option.lower() in _FIXED_OPTIONS:
+                raise ValueError(f"`options.{option}` is set by ingest itself; leave it out")
+        given = {option.lower(): value for option, value in self.options.items()}
+        if self.format == "json" and {"multiline", "encoding", "charset", "linesep"} & set(given):
+            raise ValueError(
+                "`format: json` reads one record a line in UTF-8; `multiLine`, `encoding` and "
+                "`lineSep` don't go with it"
+            )
+        encoding = given.get("encoding", given.get("charset", "utf-8"))
+        try:
+            codecs.lookup(encoding)
+        except LookupError as error:
+            raise ValueError(f"`options.encoding: {encoding}` is no known encoding") from error
+        return self
+
 
 class Ingest(Settings):
     """Settings of the stage `ingest`."""
 
     sources: dict[str, Source]
+
+    @field_validator("sources")
+    @classmethod
+    def _sources_name_tables(cls, value: dict[str, Source]) -> dict[str, Source]:
+        for name in value:
+            if not name.isidentifier() or name.endswith(("_files", "_rejected")):
+                raise ValueError(
+                    f"'{name}' can't name a source: it becomes the table bronze.{name}, and "
+                    "bronze.<source>_files and bronze.<source>_rejected are ingest's own"
+                )
+        return value

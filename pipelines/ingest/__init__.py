@@ -1,0 +1,1 @@
+"""Ingest: files of a landing folder become bronze rows, each file once."""

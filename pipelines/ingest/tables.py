@@ -1,0 +1,122 @@
+"""The three tables of a source: its rows, its files, and what was put aside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipelines.config.ingest import Source
+from pipelines.errors import SchemaError
+from pipelines.lake.catalog import Lake
+from pipelines.lake.read import table_exists
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Names of a source's tables."""
+
+    source: str
+
+    @property
+    def rows(self) -> str:
+        """The records, as they came."""
+        return f"bronze.{self.source}"
+
+    @property
+    def rejected(self) -> str:
+        """Malformed records and bad files."""
+        return f"bronze.{self.source}_rejected"
+
+    @property
+    def files(self) -> str:
+        """The ledger: every file that was consumed, and what became of it."""
+        return f"bronze.{self.source}_files"
+
+
+def rows_schema(columns: StructType) -> StructType:
+    """Return the schema of `bronze.<source>`: the source's columns and ingest's own."""
+    from pyspark.sql import types as T
+
+    nullable = [T.StructField(field.name, field.dataType) for field in columns]
+    return (
+        T.StructType(nullable)
+        .add("_source_file", "string")
+        .add("_source_modified_at", "timestamp")
+        .add("_row", "long")
+        .add("_batch", "long")
+        .add("_ingested_at", "timestamp")
+    )
+
+
+def rejected_schema() -> StructType:
+    """Return the schema of `bronze.<source>_rejected`; `raw` is null for a whole file."""
+    from pyspark.sql import types as T
+
+    return (
+        T.StructType()
+        .add("_source_file", "string")
+        .add("_source_modified_at", "timestamp")
+        .add("reason", "string")
+        .add("raw", "string")
+        .add("_batch", "long")
+        .add("_ingested_at", "timestamp")
+    )
+
+
+def files_schema() -> StructType:
+    """Return the schema of `bronze.<source>_files`.
+
+    `status` is ingested, corrected (a changed file, read again) or rejected (as a whole);
+    `records` counts good and malformed ones. `_batch` is -1 for a correction.
+    """
+    from pyspark.sql import types as T
+
+    return (
+        T.StructType()
+        .add("path", "string")
+        .add("modified_at", "timestamp")
+        .add("length", "long")
+        .add("status", "string")
+        .add("reason", "string")
+        .add("records", "long")
+        .add("malformed", "long")
+        .add("_batch", "long")
+    )
+
+
+def stored_columns(
+    spark: SparkSession, lake: Lake, tables: Tables, source: Source
+) -> StructType | None:
+    """Return the source's columns as the table has them; None where there is no table yet.
+
+    Raises SchemaError where the settings no longer declare the same columns.
+    """
+    from pyspark.sql import types as T
+
+    if not table_exists(spark, lake, tables.rows):
+        return None
+    schema = spark.read.format("delta").load(lake.path(tables.rows)).schema
+    stored = [field for field in schema if not field.name.startswith("_")]
+    names = {field.name for field in stored}
+    if names != set(source.columns):
+        more = sorted(names - set(source.columns)) or "none"
+        less = sorted(set(source.columns) - names) or "none"
+        raise SchemaError(
+            f"{tables.rows} and `ingest.sources.{tables.source}.columns` differ: only the table "
+            f"has {more}, only the settings have {less}. Declare the table's columns, or give "
+            "files with other columns to a source of another name."
+        )
+    return T.StructType(stored)
+
+
+def in_order_of(df: DataFrame, schema: StructType) -> DataFrame:
+    """Select a schema's columns in its order and of its types."""
+    from pyspark.sql import functions as F
+
+    return df.select(
+        *(F.col(f"`{field.name}`").cast(field.dataType).alias(field.name) for field in schema)
+    )

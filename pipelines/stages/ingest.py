@@ -1,0 +1,84 @@
+"""Stage `ingest`: landing files become bronze rows, each file once."""
+
+from __future__ import annotations
+
+import logging
+
+from pipelines.errors import LakeError
+from pipelines.ingest.batch import Outcome
+from pipelines.ingest.source import ingest_sources
+from pipelines.lake.lock import write_lock
+from pipelines.run import Run, StageResult, Stopwatch, resolve_place
+
+logger = logging.getLogger(__name__)
+
+
+def run(run: Run) -> StageResult:
+    """Read the files that landed since the last run into `bronze.<source>`.
+
+    It follows progress, not the logical date: a second run with nothing new writes nothing.
+    """
+    watch = Stopwatch()
+    pipeline = run.pipeline
+    place = resolve_place(pipeline.root, pipeline.landing)
+    # One ingest of a pipeline at a time: a stream's checkpoint has one owner.
+    with write_lock(run.lake.checkpoint(pipeline.name, "ingest", "all")):
+        outcomes = ingest_sources(
+            run.spark, run.lake, pipeline.name, place, pipeline.ingest.sources
+        )
+    for name, outcome in outcomes.items():
+        run.progress({"event": "note", "text": f"{name}: {describe(outcome)}"})
+    result = StageResult(
+        stage="ingest",
+        pipeline=pipeline.name,
+        run_id=run.run_id,
+        date=run.date.isoformat() if run.date else None,
+        written={
+            table: version
+            for outcome in outcomes.values()
+            for table, version in outcome.written.items()
+        },
+        counts=counts(outcomes),
+        details={"rejected_files": {n: o.rejected for n, o in outcomes.items() if o.rejected}},
+        seconds=watch.seconds,
+    )
+    check(result)
+    logger.info(result.line())
+    return result
+
+
+def counts(outcomes: dict[str, Outcome]) -> dict[str, int]:
+    """Return the totals, and the figures of each source."""
+    found = {
+        "rows_in": sum(one.records for one in outcomes.values()),
+        "rows_out": sum(one.rows for one in outcomes.values()),
+        "malformed": sum(one.malformed for one in outcomes.values()),
+    }
+    for name, one in outcomes.items():
+        found[f"{name}.files"] = one.files
+        found[f"{name}.files_corrected"] = one.corrected
+        found[f"{name}.files_rejected"] = len(one.rejected)
+        found[f"{name}.rows"] = one.rows
+        found[f"{name}.malformed"] = one.malformed
+    return found
+
+
+def check(result: StageResult) -> None:
+    """Raise LakeError unless every record read is a row or among the malformed ones."""
+    read, rows, malformed = (result.counts[key] for key in ("rows_in", "rows_out", "malformed"))
+    if read != rows + malformed:
+        raise LakeError(
+            f"ingest read {read:,} records but wrote {rows:,} rows and put {malformed:,} aside; "
+            "expected the sum to agree. Was the lake changed meanwhile? Run ingest again."
+        )
+
+
+def describe(outcome: Outcome) -> str:
+    """Say in few words what a source brought."""
+    if not outcome.files and not outcome.corrected:
+        return "nothing new"
+    parts = [f"{outcome.files:,} new files", f"{outcome.rows:,} rows"]
+    parts += [f"{outcome.corrected:,} files read again"] if outcome.corrected else []
+    parts += [f"{len(outcome.rejected):,} files put aside"] if outcome.rejected else []
+    parts += [f"{outcome.malformed:,} malformed records"] if outcome.malformed else []
+    return ", ".join(parts)
