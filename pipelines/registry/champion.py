@@ -58,6 +58,14 @@ def model_of_run(lake: Lake, model: str, run_id: str) -> RegisteredModel | None:
     return _registered(tracking.newest_version(lake, model, run_id))
 
 
+def register(
+    lake: Lake, model: str, record: tracking.TrainingRecord, bundle: str
+) -> RegisteredModel:
+    """Record a training and return its registered version, the one it has if it has one."""
+    found = tracking.record_training(lake, model, record, bundle)
+    return RegisteredModel(found.name, found.version, found.bundle, found.run_id)
+
+
 def make_champion(lake: Lake, model: RegisteredModel) -> None:
     """Move the alias `champion` to a version."""
     tracking.set_alias(lake, model.name, ALIAS, model.version)

@@ -10,7 +10,7 @@ import logging
 import pickle
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +44,7 @@ def launch(
     spark: SparkSession,
     task: Task,
     ranks: Ranks,
-    progress: Callable[[dict[str, Any]], None] = lambda event: None,
+    progress: Callable[[dict[str, Any]], None] | None = None,
 ) -> Any:
     """Run `task` on all ranks at once and return what rank 0's returned.
 
@@ -54,8 +54,9 @@ def launch(
     """
     host = spark.conf.get("spark.driver.host") or "127.0.0.1"
     bind = spark.conf.get("spark.driver.bindAddress", host) or host
-    listener = Listener(host, bind, progress)
-    first: TrainingError | None = None
+    tell = progress or _ignore
+    listener = Listener(host, bind, tell)
+    first: TidemillError | None = None
     try:
         for number in range(ranks.max_restarts + 1):
             size = _size(spark, ranks, restarted=number > 0)
@@ -72,15 +73,18 @@ def launch(
                 logger.warning("attempt %d: %s", number + 1, cause)
                 if number < ranks.max_restarts:
                     text = f"{cause} Starting again from the last checkpoint."
-                    progress({"event": "note", "text": text})
+                    tell({"event": "note", "text": text})
     finally:
         listener.close()
-    assert first is not None  # noqa: S101 - the loop ends only by return, raise or with a cause
     raise TrainingError(
         f"training failed {ranks.max_restarts + 1} times. The first time: {first} "
         "The last checkpoint is kept: the same run goes on from it. Raise `train.max_restarts` "
         "where workers are lost by nature."
     ) from first
+
+
+def _ignore(event: dict[str, Any]) -> None:
+    """Take an event and do nothing with it."""
 
 
 def available_slots(spark: SparkSession) -> int:
@@ -98,7 +102,7 @@ def largest_divisor(streams: int, at_most: int) -> int:
 
 def _is_one_jvm(spark: SparkSession) -> bool:
     master = spark.sparkContext.master
-    return master == "local" or master.startswith("local[")
+    return master == "local" or str(master).startswith("local[")
 
 
 def _size(spark: SparkSession, ranks: Ranks, *, restarted: bool) -> int:
@@ -137,7 +141,7 @@ def _run(spark: SparkSession, task: Task, attempt: Attempt) -> Any:
     context = spark.sparkContext
     group = f"tidemill ranks, attempt {attempt.number + 1} {attempt.address.token[:8]}"
 
-    def as_rank(_: Iterator[int]) -> Iterator[bytes]:
+    def as_rank(_: Iterable[int]) -> Iterable[bytes]:
         from pyspark import BarrierTaskContext
 
         barrier = BarrierTaskContext.get()

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 class Tell(Protocol):
     """Takes events for the driver."""
 
-    def tell(self, event: dict[str, Any]) -> None: ...
+    def tell(self, event: dict[str, Any]) -> None:
+        """Send an event."""
 
 
 @dataclass(frozen=True)

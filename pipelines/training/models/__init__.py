@@ -10,27 +10,20 @@ bundle, whose inputs go by name and whose output is the probability.
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
 
 from pipelines.errors import SettingsError, TrainingError, nearest
+from pipelines.features.spec import ModelInput
 
 if TYPE_CHECKING:
     import keras
 
 BUILT_IN = {"mlp": "pipelines.training.models.mlp:mlp"}
-
-
-class Input(Protocol):
-    """What a model needs to know of an input (see `features.spec.ModelInput`)."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def cardinality(self) -> int | None: ...
 
 
 @dataclass(frozen=True)
@@ -46,7 +39,7 @@ class ModelInputs:
     """All names, in the order of the feature spec."""
 
     @classmethod
-    def of(cls, inputs: Iterable[Input]) -> ModelInputs:
+    def of(cls, inputs: Iterable[ModelInput]) -> ModelInputs:
         """Sort a feature spec's inputs by kind."""
         inputs = list(inputs)
         categories = {}
@@ -78,8 +71,30 @@ def model_function(name: str) -> Callable[..., Any]:
     return found
 
 
+def check_model(name: str, options: Mapping[str, Any]) -> None:
+    """Raise SettingsError for an unknown model or unfit options, without TensorFlow."""
+    function = model_function(name)
+    if name != "mlp":
+        parameters = inspect.signature(function).parameters.values()
+        known = [one.name for one in parameters if one.kind is not one.VAR_KEYWORD][1:]
+        takes_all = any(one.kind is one.VAR_KEYWORD for one in parameters)
+        unknown = [key for key in options if key not in known]
+        if unknown and not takes_all:
+            raise SettingsError(
+                f"`train.options.{unknown[0]}` is unknown to the model '{name}'; expected some of "
+                f"{known}.{nearest(unknown[0], known)}"
+            )
+        return
+    from pipelines.training.models.mlp import MlpOptions
+
+    try:
+        MlpOptions(**options)
+    except ValidationError as error:
+        raise _unfit(name, options, error) from error
+
+
 def build_model(
-    name: str, inputs: Iterable[Input], options: Mapping[str, Any], seed: int = 0
+    name: str, inputs: Iterable[ModelInput], options: Mapping[str, Any], seed: int = 0
 ) -> keras.Model:
     """Return a model with its initial weights, which `seed` alone decides.
 
@@ -92,10 +107,8 @@ def build_model(
     keras.utils.set_random_seed(seed)
     try:
         model = function(ModelInputs.of(inputs), **options)
-    except TypeError as error:
-        raise SettingsError(
-            f"`train.options: {dict(options)}` don't fit the model '{name}': {error}"
-        ) from error
+    except (TypeError, ValidationError) as error:
+        raise _unfit(name, options, error) from error
     shape = tuple(model.output_shape)
     if shape != (None, 1):
         raise TrainingError(
@@ -103,3 +116,15 @@ def build_model(
             "row. End it with a Dense layer of one unit and no activation."
         )
     return model
+
+
+def _unfit(name: str, options: Mapping[str, Any], error: Exception) -> SettingsError:
+    if isinstance(error, ValidationError):
+        said = "; ".join(
+            f"`train.options.{'.'.join(map(str, one['loc']))}`: {one['msg']}, "
+            f"received {one['input']!r}"
+            for one in error.errors()
+        )
+    else:
+        said = str(error)
+    return SettingsError(f"options {dict(options)} don't fit the model '{name}': {said}")

@@ -7,13 +7,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.training.models import Input, ModelInputs
+from pipelines.features.spec import ModelInput
+from pipelines.training.models import ModelInputs
 
 if TYPE_CHECKING:
     import keras
 
 
-def inference_model(model: keras.Model, inputs: Iterable[Input], loss: str) -> keras.Model:
+def inference_model(model: keras.Model, inputs: Iterable[ModelInput], loss: str) -> keras.Model:
     """Return a model from inputs by name, each (rows,), to (rows, 1).
 
     The output is a probability for `binary_crossentropy`, the value for `mse`. Our own layers act

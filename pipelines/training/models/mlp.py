@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from pipelines.config.base import Settings
 
 if TYPE_CHECKING:
     import keras
@@ -16,33 +20,39 @@ def embedding_width(cardinality: int) -> int:
     return int(min(50, max(1, round(1.6 * cardinality**0.56))))
 
 
-def mlp(
-    inputs: ModelInputs,
-    hidden: Sequence[int] = (128, 64),
-    dropout: float = 0.0,
-    activation: str = "relu",
-    embedding: int | Mapping[str, int] | None = None,
-    embedding_dropout: float = 0.0,
-    l2: float = 0.0,
-    layer_norm: bool = False,
-    linear: bool = False,
-) -> keras.Model:
-    """Return the model.
+class MlpOptions(Settings):
+    """`train.options` of `mlp`."""
 
-    `embedding` is the width of all embeddings or of some by name (the others follow
-    `embedding_width`); `l2` is the penalty on kernels and embeddings; `linear` adds a linear part
-    beside the layers, fed by the numbers and one weight per category value.
-    """
+    hidden: tuple[int, ...] = (128, 64)
+    """Units of the layers."""
+    activation: str = "relu"
+    """By its Keras name."""
+    dropout: float = Field(0.0, ge=0, lt=1)
+    """Share of units dropped after each layer, seeded by row."""
+    embedding: int | dict[str, int] | None = None
+    """Width of all embeddings, or of some by name; the others follow `embedding_width`."""
+    embedding_dropout: float = Field(0.0, ge=0, lt=1)
+    l2: float = Field(0.0, ge=0)
+    """Penalty on kernels and embeddings."""
+    layer_norm: bool = False
+    """Normalises each layer's units before the activation."""
+    linear: bool = False
+    """Adds a linear part beside the layers: the numbers and one weight per category value."""
+
+
+def mlp(inputs: ModelInputs, **options: Any) -> keras.Model:
+    """Return the model; `options` are those of `MlpOptions`."""
     import keras
 
     from pipelines.training.models.layers import RowDropout
 
-    penalty = keras.regularizers.L2(l2) if l2 else None
+    chosen = MlpOptions(**options)
+    penalty = keras.regularizers.L2(chosen.l2) if chosen.l2 else None
     arrays, parts, straight = {}, [], []
     if inputs.numeric:
         arrays["numeric"] = keras.Input((len(inputs.numeric),), name="numeric", dtype="float32")
         parts.append(arrays["numeric"])
-        if linear:
+        if chosen.linear:
             straight.append(keras.layers.Dense(1, use_bias=False, name="linear")(arrays["numeric"]))
     if inputs.categories:
         array = keras.Input((len(inputs.categories),), name="category", dtype="int32")
@@ -50,31 +60,31 @@ def mlp(
         embedded = []
         for place, (name, cardinality) in enumerate(inputs.categories.items()):
             index = array[:, place]
-            width = _width(embedding, name, cardinality)
+            width = _width(chosen.embedding, name, cardinality)
             layer = keras.layers.Embedding(
                 cardinality, width, embeddings_regularizer=penalty, name=f"embedding_{name}"
             )
             embedded.append(layer(index))
-            if linear:
+            if chosen.linear:
                 weight = keras.layers.Embedding(
                     cardinality, 1, embeddings_initializer="zeros", name=f"linear_{name}"
                 )
                 straight.append(weight(index))
         joined = _joined(embedded)
-        if embedding_dropout:
-            joined = RowDropout(embedding_dropout, name="embedding_dropout")(joined)
+        if chosen.embedding_dropout:
+            joined = RowDropout(chosen.embedding_dropout, name="embedding_dropout")(joined)
         parts.append(joined)
     value = _joined(parts)
-    for place, units in enumerate(hidden):
+    for place, units in enumerate(chosen.hidden):
         dense = keras.layers.Dense(units, kernel_regularizer=penalty, name=f"dense_{place}")
         value = dense(value)
-        if layer_norm:
+        if chosen.layer_norm:
             value = keras.layers.LayerNormalization(name=f"norm_{place}")(value)
-        value = keras.layers.Activation(activation, name=f"activation_{place}")(value)
-        if dropout:
-            value = RowDropout(dropout, name=f"dropout_{place}")(value)
+        value = keras.layers.Activation(chosen.activation, name=f"activation_{place}")(value)
+        if chosen.dropout:
+            value = RowDropout(chosen.dropout, name=f"dropout_{place}")(value)
     output = keras.layers.Dense(1, kernel_regularizer=penalty, name="output")(value)
-    if linear:
+    if chosen.linear:
         output = keras.layers.Add(name="deep_and_linear")([output, *straight])
     return keras.Model(arrays, output, name="mlp")
 

@@ -1,0 +1,220 @@
+"""The training loop of one rank: epochs, validation, early stopping, checkpoints."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipelines.config.train import EarlyStopping, Train
+from pipelines.errors import NotFiniteLoss
+from pipelines.training.checkpoint import Arrays, Checkpoints, Progress
+from pipelines.training.collective import Collective
+from pipelines.training.rank import Tell
+from pipelines.training.rows import Rows
+from pipelines.training.scores import Scores
+from pipelines.training.step import Stepper, Steps, row_losses, unpack
+
+if TYPE_CHECKING:
+    import keras
+
+logger = logging.getLogger(__name__)
+STEPS_A_CALL = 32
+"""Steps between two looks of Python: at the loss, at the progress, at checkpoints."""
+OnStep = Callable[[int, int, int], None]
+"""Called with rank, epoch and step (both from 0) of what comes next; tests break things in it."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a loop works with besides its model."""
+
+    settings: Train
+    rows: Rows
+    collective: Collective
+    reporter: Tell
+    checkpoints: Checkpoints
+    on_step: OnStep | None = None
+
+
+class Loop:
+    """Trains a model to its last epoch, from wherever the last checkpoint is."""
+
+    def __init__(
+        self,
+        model: keras.Model,
+        optimizer: keras.optimizers.Optimizer,
+        around: Surroundings,
+    ) -> None:
+        self.model = model
+        self.optimizer = optimizer
+        self.around = around
+        self.settings = around.settings
+        self.collective = around.collective
+        self.progress = Progress()
+        self._best: list[np.ndarray[Any, Any]] = []
+        self._stepper = Stepper(
+            model, optimizer, self.settings.loss, self.collective, self.settings.seed
+        )
+        self._scorer = _scorer(model, self.settings.loss)
+
+    def run(self) -> Progress:
+        """Train; leave the best weights (with early stopping) or the last ones in the model."""
+        self._resume()
+        while self.progress.epoch < self.settings.epochs and not self.progress.is_stopped:
+            self._epoch()
+        if self._best:
+            _assign(self.model.variables, self._best)
+        return self.progress
+
+    def _resume(self) -> None:
+        """Take over rank 0's last checkpoint, or its initial weights, on every rank."""
+        found = self.around.checkpoints.last() if self.collective.rank == 0 else None
+        found = self.collective.share(found)
+        if found is None:
+            self.collective.broadcast([*self.model.variables, *self.optimizer.variables])
+            return
+        self.progress = found.progress
+        _assign(self.model.variables, found.arrays["weights"])
+        _assign(self.optimizer.variables, found.arrays["optimizer"])
+        self._best = found.arrays.get("best", [])
+        where = f"epoch {self.progress.epoch + 1}, step {self.progress.step + 1}"
+        self._tell({"event": "note", "text": f"going on from a checkpoint at {where}"})
+
+    def _epoch(self) -> None:
+        now = self.progress
+        part = self.around.rows.training(
+            now.epoch, self.collective.rank, self.collective.size, now.step
+        )
+        iterator = iter(part.dataset)
+        every = self.settings.checkpoint_steps
+        while now.step < part.steps:
+            if self.around.on_step:
+                self.around.on_step(self.collective.rank, now.epoch, now.step)
+            began = time.monotonic()
+            until = part.steps if not every else (now.step // every + 1) * every
+            count = min(STEPS_A_CALL, part.steps - now.step, until - now.step)
+            self._add(self._stepper.run(iterator, count, now.epoch), part.steps)
+            now.seconds += time.monotonic() - began
+            if every and now.step % every == 0 and now.step < part.steps:
+                self._save()
+            self._tell(
+                {
+                    "event": "step",
+                    "epoch": now.epoch + 1,
+                    "epochs": self.settings.epochs,
+                    "step": now.step,
+                    "steps": part.steps,
+                    "loss": now.loss_sum / now.weight_sum,
+                }
+            )
+        self._end_epoch()
+
+    def _add(self, steps: Steps, total: int) -> None:
+        """Add steps to the epoch's sums; refuse a loss that is no number.
+
+        Losses are sums over all ranks, so that every rank sees the same and stops at the same
+        step.
+        """
+        now = self.progress
+        bad = np.flatnonzero(~np.isfinite(steps.loss))
+        if len(bad):
+            step = now.step + int(bad[0]) + 1
+            raise NotFiniteLoss(
+                f"the loss became {steps.loss[bad[0]]} in epoch {now.epoch + 1}, step {step} of "
+                f"{total}. Expected a number: lower `train.optimizer.learning_rate`, set "
+                "`train.optimizer.clip_norm`, or look for extreme inputs. The last good "
+                "checkpoint is kept."
+            )
+        now.step += len(steps.loss)
+        now.loss_sum += float((steps.loss * steps.weight).sum())
+        now.weight_sum += float(steps.weight.sum())
+        now.label_sum += float(steps.labels.sum())
+        now.waited += steps.waited
+
+    def _end_epoch(self) -> None:
+        now = self.progress
+        validation = self._validate()
+        record: dict[str, Any] = {
+            "epoch": now.epoch + 1,
+            "loss": now.loss_sum / now.weight_sum,
+            **{f"val_{name}": value for name, value in validation.items()},
+            "seconds": round(now.seconds, 3),
+            "waiting_share": round(now.waited / now.seconds, 4) if now.seconds else 0.0,
+            "rows_per_second": round(now.weight_sum / now.seconds) if now.seconds else 0,
+        }
+        if now.train_rate is None:
+            now.train_rate = now.label_sum / now.weight_sum
+        now.history.append(record)
+        if self.settings.early_stopping:
+            self._watch(self.settings.early_stopping, record)
+        now.epoch, now.step = now.epoch + 1, 0
+        now.loss_sum = now.weight_sum = now.label_sum = now.seconds = now.waited = 0.0
+        self._save()
+        self._tell({"event": "epoch", "epochs": self.settings.epochs, **record})
+
+    def _watch(self, rule: EarlyStopping, record: dict[str, Any]) -> None:
+        now = self.progress
+        value = float(record.get(rule.monitor, float("nan")))
+        value = -value if rule.monitor == "val_roc_auc" else value
+        if now.best is None or value < now.best - rule.min_delta:
+            now.best, now.best_epoch, now.stale_epochs = value, now.epoch + 1, 0
+            self._best = [variable.numpy() for variable in self.model.variables]
+            return
+        now.stale_epochs += 1
+        now.is_stopped = now.stale_epochs >= rule.patience
+
+    def _validate(self) -> dict[str, float]:
+        scores = Scores(binary=self.settings.loss == "binary_crossentropy")
+        for losses, labels, outputs in self._scored("validation"):
+            scores.add(losses, labels, outputs)
+        # One rank's word counts, so that all stop in the same epoch.
+        return dict(self.collective.share(scores.metrics(self.collective.sum_array(scores.sums))))
+
+    def outputs(self, split: str) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """Return labels and outputs of all rows of a split, 8 bytes a row, on every rank."""
+        pairs = [np.stack([labels, out], axis=1) for _, labels, out in self._scored(split)]
+        mine = np.concatenate([np.zeros((0, 2), np.float32), *pairs])
+        joined = self.collective.gather(mine)
+        return joined[:, 0], joined[:, 1]
+
+    def _scored(self, split: str) -> Any:
+        part = self.around.rows.evaluation(split, self.collective.rank, self.collective.size)
+        for batch in part.dataset:
+            losses, outputs = self._scorer(batch)
+            yield losses.numpy(), batch[1].numpy(), outputs.numpy()
+
+    def _save(self) -> None:
+        if self.collective.rank:
+            return
+        arrays: Arrays = {
+            "weights": [variable.numpy() for variable in self.model.variables],
+            "optimizer": [variable.numpy() for variable in self.optimizer.variables],
+        }
+        if self._best:
+            arrays["best"] = self._best
+        self.around.checkpoints.save(self.progress, arrays)
+
+    def _tell(self, event: dict[str, Any]) -> None:
+        self.around.reporter.tell(event)
+
+
+def _scorer(model: keras.Model, loss: str) -> Callable[..., Any]:
+    import tensorflow as tf
+
+    def score(batch: tuple[Any, ...]) -> tuple[Any, Any]:
+        arrays, labels, _ = unpack(model, batch)
+        outputs = model(arrays, training=False)[:, 0]
+        return row_losses(loss, labels, outputs), outputs
+
+    compiled: Callable[..., Any] = tf.function(score, autograph=False, reduce_retracing=True)
+    return compiled
+
+
+def _assign(variables: Any, values: Any) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)

@@ -1,0 +1,73 @@
+"""Where the loop's rows come from: the feed, seen through two questions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pipelines.config.train import Train
+from pipelines.features.spec import ModelInput
+
+if TYPE_CHECKING:
+    from pipelines.lake.snapshot import Snapshot
+
+EVALUATION_ROWS = 8192
+"""Rows of a rank's batch in validation and test."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """A rank's part of one pass. `steps` counts the whole epoch, those before the start too."""
+
+    dataset: Any
+    """tf.data.Dataset of `(x, y)` or `(x, y, weight)` as `pipelines.feed` describes them."""
+    steps: int
+
+
+class Rows(Protocol):
+    """Gives a rank its rows."""
+
+    def training(self, epoch: int, rank: int, size: int, start_step: int) -> Epoch:
+        """Return a rank's part of training epoch `epoch` (from 0), from `start_step` on."""
+
+    def evaluation(self, split: str, rank: int, size: int) -> Epoch:
+        """Return a rank's part of a split, in order."""
+
+
+@dataclass(frozen=True)
+class FeedRows:
+    """The feed's rows of three snapshots, as `settings` ask for them."""
+
+    snapshots: Mapping[str, Snapshot]
+    inputs: Sequence[ModelInput]
+    settings: Train
+
+    def training(self, epoch: int, rank: int, size: int, start_step: int) -> Epoch:
+        """Return a rank's part of a training epoch."""
+        from pipelines.feed.dataset import make_dataset
+        from pipelines.feed.plan import plan_epoch
+
+        plan = plan_epoch(
+            self.snapshots["train"],
+            seed=self.settings.seed,
+            epoch=epoch,
+            global_batch_size=self.settings.batch_size,
+            streams=self.settings.streams,
+            window_rows=self.settings.window_rows,
+        )
+        part = plan.for_rank(rank, size, start_step=start_step)
+        return Epoch(make_dataset(part, self._columns()), plan.steps)
+
+    def evaluation(self, split: str, rank: int, size: int) -> Epoch:
+        """Return a rank's part of a split."""
+        from pipelines.feed.dataset import make_dataset
+        from pipelines.feed.plan import plan_evaluation
+
+        plan = plan_evaluation(self.snapshots[split], EVALUATION_ROWS * size, streams=size)
+        return Epoch(make_dataset(plan.for_rank(rank, size), self._columns()), plan.steps)
+
+    def _columns(self) -> Any:
+        from pipelines.feed.columns import FeedColumns
+
+        return FeedColumns.of(self.inputs)

@@ -1,0 +1,105 @@
+"""What a training is asked for and what it gives, as plain data that travels to ranks and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipelines.config.train import Train
+from pipelines.features.spec import ModelInput
+from pipelines.training.checkpoint import Checkpoints
+from pipelines.training.loop import Loop, OnStep, Surroundings
+from pipelines.training.rank import Rank
+from pipelines.training.rows import Rows
+
+_MAY_CHANGE = {"ranks", "max_restarts", "rank_wait", "checkpoint_steps"}
+
+
+@dataclass(frozen=True)
+class Work:
+    """One training. `folder` is where its checkpoints go; `versions` names what it reads."""
+
+    settings: Train
+    inputs: Sequence[ModelInput]
+    rows: Rows
+    folder: str
+    versions: Mapping[str, int]
+    on_step: OnStep | None = None
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What must not change between a checkpoint and the training that goes on from it."""
+        return {
+            **self.settings.model_dump(mode="json", exclude=_MAY_CHANGE),
+            "versions": dict(self.versions),
+            "inputs": [[one.name, one.kind, one.cardinality] for one in self.inputs],
+        }
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What rank 0 hands back."""
+
+    model: bytes
+    """The `.keras` file of the inference model."""
+    history: list[dict[str, Any]]
+    best_epoch: int
+    evaluation: dict[str, Any]
+    """Of the test split; see `training.evaluate.evaluation`."""
+    num_weights: int
+    ranks: int
+    restarts: int
+    weights: list[Any]
+    """The trained model's weights, in order."""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """How the training went, as plain JSON values."""
+        seconds = sum(float(epoch["seconds"]) for epoch in self.history)
+        waited = sum(float(one["seconds"]) * float(one["waiting_share"]) for one in self.history)
+        return {
+            "best_epoch": self.best_epoch,
+            "epochs": len(self.history),
+            "num_weights": self.num_weights,
+            "ranks": self.ranks,
+            "restarts": self.restarts,
+            "seconds_per_epoch": round(seconds / max(1, len(self.history)), 3),
+            "waiting_share": round(waited / seconds, 4) if seconds else 0.0,
+        }
+
+
+def train_rank(rank: Rank, work: Work) -> Trained:
+    """Train as one rank and evaluate on the test split; every rank returns the same."""
+    from pipelines.training.models import build_model
+    from pipelines.training.models.inference import inference_model, model_bytes
+    from pipelines.training.optimizer import build_optimizer
+
+    settings, collective = work.settings, rank.collective
+    model = build_model(settings.model, work.inputs, settings.options, settings.seed)
+    epoch = work.rows.training(0, collective.rank, collective.size, 0)
+    optimizer = build_optimizer(settings.optimizer, epoch.steps * settings.epochs)
+    around = Surroundings(
+        settings=settings,
+        rows=work.rows,
+        collective=collective,
+        reporter=rank.reporter,
+        checkpoints=Checkpoints(work.folder, work.facts),
+        on_step=work.on_step,
+    )
+    loop = Loop(model, optimizer, around)
+    progress = loop.run()
+    from pipelines.training.evaluate import evaluation
+
+    labels, outputs = loop.outputs("test")
+    rate = progress.train_rate or 0.0
+    return Trained(
+        model=model_bytes(inference_model(model, work.inputs, settings.loss)),
+        history=progress.history,
+        best_epoch=progress.best_epoch or progress.epoch,
+        evaluation=evaluation(labels, outputs, rate, settings.loss),
+        num_weights=int(model.count_params()),
+        ranks=collective.size,
+        restarts=rank.attempt,
+        weights=model.get_weights(),
+    )
