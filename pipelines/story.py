@@ -159,9 +159,9 @@ def _tell_chapter(chapter: Chapter, whole: Run, dates: Dates) -> list[StageResul
 def _run_for(stage: str, chapter: Chapter, whole: Run, dates: Dates) -> Run:
     """Return the run of a stage: its id stays the same as long as what it depends on does.
 
-    The stages that make one model share a run id, by which `promote` finds the candidate.
+    `promote` has the run id of `train`, by which it finds its candidate.
     """
-    until = "train" if stage in TRAIN else stage
+    until = "train" if stage == "promote" else stage
     key = fingerprint(whole.pipeline, STAGES[: STAGES.index(until) + 1], dates=dates)
     run_id = f"story-{whole.pipeline.name}-{chapter.name}-{key}"
     return replace(whole, run_id=run_id, date=chapter.date, since=chapter.since)

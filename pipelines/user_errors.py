@@ -21,6 +21,7 @@ _USERS_WORDS = {
     "AccessControlException": "may not be written or read",
     "AccessDeniedException": "may not be written or read",
     "Permission denied": "may not be written or read",
+    "ParentNotDirectoryException": "leads through a file that is no folder",
     "Mkdirs failed to create": "may not be written",
     "Read-only file system": "is on a file system that is read-only",
     "No space left on device": "has no space left",

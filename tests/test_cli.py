@@ -1,0 +1,232 @@
+import json
+import logging
+import subprocess
+import sys
+from types import ModuleType
+
+import pytest
+from typer.testing import CliRunner
+
+from pipelines.cli import STAGE_HELP, app
+from pipelines.errors import GateRefused, QualityError
+from pipelines.run import StageResult
+from pipelines.runner import STAGES
+
+LEVELS = ("", "pipelines")
+
+
+@pytest.fixture(autouse=True)
+def settings_left_as_they_were(monkeypatch, project):
+    """The command sets up logging and the environment of its process: take that back."""
+    for name in ("TIDEMILL_DEBUG", "PYTHONWARNINGS"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.chdir(project)
+    root = logging.getLogger()
+    handlers, levels = root.handlers[:], [logging.getLogger(name).level for name in LEVELS]
+    yield
+    root.handlers[:] = handlers
+    for name, level in zip(LEVELS, levels, strict=True):
+        logging.getLogger(name).setLevel(level)
+
+
+@pytest.fixture
+def tidemill():
+    """A function that runs the command and returns its result."""
+
+    def call(*arguments):
+        return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+    return call
+
+
+@pytest.fixture
+def stage(monkeypatch):
+    """A function that puts a stage in place which writes nothing, or raises `error`."""
+
+    def put(name, error=None):
+        calls = []
+
+        def run(run):
+            calls.append(run)
+            print("what a library says")
+            if error:
+                raise error
+            counts = {"rows_in": 3, "rows_out": 2}
+            return StageResult(name, run.pipeline.name, run.run_id, counts=counts, seconds=0.5)
+
+        module = ModuleType(f"pipelines.stages.{name}")
+        module.run = run
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        return calls
+
+    return put
+
+
+def test_help_names_every_stage(tidemill):
+    result = tidemill("--help")
+    assert result.exit_code == 0
+    assert all(stage in result.stdout for stage in STAGES)
+    assert tuple(STAGE_HELP) == STAGES
+
+
+def test_an_unknown_command_is_refused_with_the_nearest(tidemill):
+    result = tidemill("clen", "flights")
+    assert result.exit_code == 2
+    assert "Did you mean 'clean'?" in result.stderr
+
+
+def test_a_date_that_is_none_is_wrong_usage(tidemill):
+    result = tidemill("score", "flights", "--date", "2013-02-30")
+    assert result.exit_code == 2
+    assert "2013-02-30" in result.stderr
+
+
+def test_an_unknown_pipeline_is_a_settings_error(tidemill):
+    result = tidemill("clean", "flihgts", "--json")
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert "no pipeline 'flihgts'" in result.stderr
+    assert "Did you mean 'flights'?" in result.stderr
+
+
+def test_an_unknown_setting_is_said_without_a_trace(tidemill):
+    result = tidemill("train", "flights", "--set", "train.epoch=2")
+    assert result.exit_code == 2
+    assert result.stderr == (
+        "tidemill: --set train.epoch=2: train.epoch: unknown key. Did you mean 'epochs'?\n"
+    )
+
+
+def test_a_lake_that_can_not_be_written_ends_with_1(tidemill, tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    result = tidemill("ingest", "flights", "--lake", tmp_path / "file" / "lake")
+    assert result.exit_code == 1
+    assert "tidemill: the lake can't be written:" in result.stderr
+
+
+def test_validate_says_what_a_pipeline_is_made_of(tidemill):
+    result = tidemill("validate", "flights")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("flights: 6 sources, 6 entities,")
+    assert result.stdout.endswith("ok\n")
+
+
+def test_land_writes_the_files_that_had_arrived(tidemill, tmp_path):
+    arguments = ("land", "flights", "--until", "2013-01-02", "--set", f"landing={tmp_path}")
+    written = json.loads(tidemill(*arguments, "--json").stdout)["written"]
+    assert (written["schedules"], written["outcomes"]) == (2, 1)
+    assert set(json.loads(tidemill(*arguments, "--json").stdout)["written"].values()) == {0}
+
+
+def test_summary_of_an_empty_lake_says_how_to_fill_it(tidemill, lake):
+    result = tidemill("summary", "flights", "--lake", lake.root)
+    assert result.exit_code == 0
+    assert "`tidemill run flights` makes them." in result.stdout
+
+
+def test_doctor_ends_with_1_where_a_part_is_missing(tidemill, monkeypatch):
+    from pipelines import doctor
+
+    checks = [
+        doctor.Check("python", "3.11.7", "3.11", ok=True),
+        doctor.Check("java", None, "17", ok=False, fix="apt install java"),
+    ]
+    monkeypatch.setattr(doctor, "checks", lambda: checks)
+    result = tidemill("doctor")
+    assert result.exit_code == 1
+    assert "MISSING java" in result.stdout
+    assert "-> apt install java" in result.stdout
+    monkeypatch.setattr(doctor, "checks", lambda: checks[:1])
+    assert tidemill("doctor").exit_code == 0
+
+
+@pytest.mark.spark
+class TestStages:
+    @pytest.fixture(autouse=True)
+    def _session(self, spark):
+        """Have the suite's session running, so that the command takes it."""
+
+    def test_json_is_the_only_thing_on_stdout(self, tidemill, stage, lake):
+        stage("clean")
+        result = tidemill("clean", "flights", "--lake", lake.root, "--run-id", "one", "--json")
+        assert result.exit_code == 0
+        found = json.loads(result.stdout)
+        assert found["stage"] == "clean"
+        assert found["run_id"] == "one"
+        assert found["counts"] == {"rows_in": 3, "rows_out": 2}
+
+    def test_options_reach_the_stage(self, tidemill, stage, lake):
+        calls = stage("score")
+        dates = ("--date", "2013-01-05", "--since", "2013-01-03")
+        settings = ("--env", "test", "--set", "score.batch_size=7", "--set", "train.epochs=4")
+        result = tidemill("score", "flights", "--lake", lake.root, *dates, *settings)
+        assert (result.exit_code, result.stdout) == (0, "")
+        [run] = calls
+        assert (str(run.since), str(run.date)) == ("2013-01-03", "2013-01-05")
+        assert (run.pipeline.score.batch_size, run.pipeline.train.epochs) == (7, 4)
+        assert run.lake.root == lake.root
+        assert run.run_id.startswith("flights-")
+
+    @pytest.mark.parametrize("error", [QualityError("a rule broke"), GateRefused("not better")])
+    def test_a_refusal_ends_with_3(self, tidemill, stage, lake, error):
+        stage("promote", error)
+        result = tidemill("promote", "flights", "--lake", lake.root, "--json")
+        assert result.exit_code == 3
+        assert result.stdout == ""
+        assert f"tidemill: {error}" in result.stderr
+        assert "Traceback" not in result.stderr
+
+    def test_an_unexpected_error_ends_with_1_and_says_how_to_see_more(self, tidemill, stage, lake):
+        stage("clean", ValueError("first line\nsecond line"))
+        result = tidemill("clean", "flights", "--lake", lake.root)
+        assert result.exit_code == 1
+        assert "tidemill: unexpected ValueError: first line\n" in result.stderr
+        assert "--debug" in result.stderr
+        assert "Traceback" not in result.stderr
+        shown = tidemill("clean", "flights", "--lake", lake.root, "--debug")
+        assert "Traceback" in shown.stderr
+
+    def test_ctrl_c_ends_with_130_and_one_line(self, tidemill, stage, lake):
+        stage("clean", KeyboardInterrupt())
+        result = tidemill("clean", "flights", "--lake", lake.root)
+        assert result.exit_code == 130
+        assert "tidemill: stopped by Ctrl-C." in result.stderr
+
+    def test_run_goes_through_all_stages_and_on_where_it_stopped(self, tidemill, stage, lake):
+        calls = {name: stage(name) for name in STAGES}
+        stage("train", GateRefused("stop here"))
+        arguments = ("run", "flights", "--lake", lake.root, "--run-id", "one", "--json")
+        assert tidemill(*arguments).exit_code == 3
+        calls["train"] = stage("train")
+        result = tidemill(*arguments)
+        assert result.exit_code == 0
+        found = json.loads(result.stdout)
+        assert [done["stage"] for done in found["stages"]] == list(STAGES)
+        assert {name: len(seen) for name, seen in calls.items()} == dict.fromkeys(STAGES, 1)
+        assert found["summary"]["pipeline"] == "flights"
+
+
+def test_a_spark_job_has_the_commands_options_and_exit_codes(project):
+    job = [sys.executable, project / "spark_jobs" / "clean.py"]
+    done = subprocess.run([*job, "nothing", "--json"], capture_output=True, text=True, cwd=project)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "no pipeline 'nothing'" in done.stderr
+
+
+def test_every_stage_has_its_spark_job(project):
+    jobs = sorted(file.stem for file in (project / "spark_jobs").glob("*.py"))
+    assert jobs == sorted(STAGES)
+    for name in STAGES:
+        assert f'stage_main("{name}")' in (project / "spark_jobs" / f"{name}.py").read_text()
+
+
+def test_help_imports_nothing_heavy(project):
+    code = (
+        "import sys; from pipelines.cli import app; "
+        "print([m for m in ('pyspark', 'pydantic', 'tensorflow', 'pandas') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=project, check=True
+    )
+    assert done.stdout == "[]\n"

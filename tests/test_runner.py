@@ -1,0 +1,172 @@
+import datetime as dt
+import sys
+from types import ModuleType
+
+import pytest
+
+from pipelines.errors import FeatureError, LakeError, QualityError, SettingsError, UsageError
+from pipelines.run import StageResult
+from pipelines.runner import STAGES, open_run, run_stage
+
+pytestmark = pytest.mark.spark
+
+
+@pytest.fixture
+def stage(monkeypatch):
+    """A function that puts a function in the place of a stage, and returns the calls of it."""
+
+    def put(name, work=None):
+        calls = []
+
+        def run(run):
+            calls.append(run)
+            if work:
+                work(run)
+            return StageResult(name, run.pipeline.name, run.run_id, counts={"rows_out": 2})
+
+        module = ModuleType(f"pipelines.stages.{name}")
+        module.run = run
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        return calls
+
+    return put
+
+
+def test_every_stage_is_there_and_can_be_imported():
+    from importlib import import_module
+
+    for name in STAGES:
+        assert callable(import_module(f"pipelines.stages.{name}").run)
+
+
+def test_a_stage_is_called_and_heard_of(open_test_run, stage):
+    calls, heard = stage("clean"), []
+    run = open_test_run(progress=heard.append)
+    assert run_stage("clean", run).counts == {"rows_out": 2}
+    assert calls == [run]
+    assert [event["event"] for event in heard] == ["stage_started", "stage_done"]
+
+
+def test_once_returns_the_stored_result_of_the_same_run(open_test_run, stage):
+    calls = stage("clean")
+    first = run_stage("clean", open_test_run(run_id="one"), once=True)
+    assert run_stage("clean", open_test_run(run_id="one"), once=True) == first
+    assert len(calls) == 1
+    run_stage("clean", open_test_run(run_id="two"), once=True)
+    assert len(calls) == 2
+
+
+def test_once_runs_again_when_settings_it_depends_on_changed(open_test_run, stage):
+    calls = stage("normalize")
+    run_stage("normalize", open_test_run(run_id="one"), once=True)
+    later = open_test_run(run_id="one", overrides=["train.epochs=9"])
+    run_stage("normalize", later, once=True)
+    assert len(calls) == 1
+    changed = open_test_run(run_id="one", overrides=["normalize.file_rows=9"])
+    run_stage("normalize", changed, once=True)
+    assert len(calls) == 2
+
+
+def test_once_runs_again_for_another_date(open_test_run, stage):
+    calls = stage("featurize")
+    for day in (1, 1, 2):
+        run = open_test_run(run_id="one", date=dt.date(2013, 1, day))
+        run_stage("featurize", run, once=True)
+    assert len(calls) == 2
+
+
+def test_once_runs_again_where_a_written_table_is_gone(open_test_run, monkeypatch):
+    calls = []
+
+    def work(run):
+        calls.append(run)
+        written = {"silver.flights": 0}
+        return StageResult("clean", "flights", run.run_id, written=written)
+
+    module = ModuleType("pipelines.stages.clean")
+    module.run = work
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    run = open_test_run(run_id="one")
+    run_stage("clean", run, once=True)
+    run_stage("clean", run, once=True)
+    assert len(calls) == 2
+    run.spark.range(3).write.format("delta").save(run.lake.path("silver.flights"))
+    run_stage("clean", run, once=True)
+    assert len(calls) == 2
+
+
+def test_a_failed_stage_is_not_done(open_test_run, stage):
+    def refuse(run):
+        raise QualityError("3 rows are bad")
+
+    stage("clean", refuse)
+    heard = []
+    run = open_test_run(run_id="one", progress=heard.append)
+    with pytest.raises(QualityError):
+        run_stage("clean", run, once=True)
+    assert heard[-1]["event"] == "stage_failed"
+    calls = stage("clean")
+    run_stage("clean", run, once=True)
+    assert len(calls) == 1
+
+
+def test_an_unknown_stage_is_refused_with_the_nearest(open_test_run):
+    with pytest.raises(UsageError, match=r"no stage 'claen'.* Did you mean 'clean'"):
+        run_stage("claen", open_test_run())
+
+
+def test_a_file_that_may_not_be_written_is_the_lakes_error(open_test_run, stage):
+    def refuse(run):
+        raise PermissionError(13, "Permission denied", "/lake/x")
+
+    stage("clean", refuse)
+    with pytest.raises(LakeError, match=r"clean: /lake/x may not be written or read"):
+        run_stage("clean", open_test_run())
+
+
+def test_a_place_spark_may_not_write_is_the_lakes_error(open_test_run, stage, tmp_path):
+    (tmp_path / "file").write_text("no folder")
+
+    def write(run):
+        run.spark.range(1).write.parquet(f"{tmp_path}/file/table")
+
+    stage("clean", write)
+    with pytest.raises(LakeError, match="clean: a place below"):
+        run_stage("clean", open_test_run())
+
+
+@pytest.mark.parametrize(("name", "kind"), [("clean", SettingsError), ("featurize", FeatureError)])
+def test_sql_that_spark_can_not_read_is_said_without_a_trace(open_test_run, stage, name, kind):
+    stage(name, lambda run: run.spark.range(1).selectExpr("no_such_column + 1"))
+    with pytest.raises(kind) as caught:
+        run_stage(name, open_test_run())
+    said = str(caught.value)
+    assert "no_such_column" in said
+    assert "JVM" not in said
+    assert f"Look at `{name}` in conf/flights/pipeline.yml." in said
+
+
+def test_other_errors_are_let_through(open_test_run, stage):
+    stage("clean", lambda run: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        run_stage("clean", open_test_run())
+
+
+def test_a_lake_below_a_file_is_refused_before_spark_starts(tmp_path):
+    from pipelines.config.load import load_pipeline
+
+    (tmp_path / "file").write_text("no folder")
+    pipeline = load_pipeline("flights", lake=f"{tmp_path}/file/lake")
+    with pytest.raises(LakeError, match=r"the lake can't be written: .*--lake"):
+        open_run(pipeline)
+
+
+def test_dates_that_make_no_range_are_refused():
+    from pipelines.config.load import load_pipeline
+
+    pipeline = load_pipeline("flights")
+    day = dt.date(2013, 1, 5)
+    with pytest.raises(UsageError, match="give its last with --date"):
+        open_run(pipeline, since=day)
+    with pytest.raises(UsageError, match="--since 2013-01-05 lies after --date 2013-01-04"):
+        open_run(pipeline, since=day, date=dt.date(2013, 1, 4))
