@@ -202,7 +202,7 @@ def insert_new(
     key: Sequence[str],
     partition_by: Sequence[str] = (),
     prune: str | None = None,
-) -> int:
+) -> Merged:
     """Insert the rows whose key the table lacks; existing rows never change.
 
     `prune` is an SQL condition over `target.<column>` that narrows the search (a partition).
@@ -215,11 +215,10 @@ def insert_new(
         condition = f"{condition} AND ({prune})"
     with write_lock(lake.path(table)):
         create_if_absent(spark, lake, table, df.schema, partition_by)
-        (
+        merge = (
             DeltaTable.forPath(spark, lake.path(table))
             .alias("target")
             .merge(df.alias("source"), condition)
             .whenNotMatchedInsertAll()
-            .execute()
         )
-        return latest_version(spark, lake, table)
+        return _merged(merge, lake, table)

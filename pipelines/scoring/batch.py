@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipelines.features.spec import FeatureSpec
-from pipelines.features.to_sql import to_sql
+from pipelines.features.to_sql import check_raw_columns, to_sql
 from pipelines.scoring.workers import ScoredInput, score_batches
 
 if TYPE_CHECKING:
@@ -32,8 +32,10 @@ class Provenance:
     scored_at: dt.datetime
 
 
-def predict(features: DataFrame, bundle: Bundle, num_rows: int, batch_size: int) -> DataFrame:
-    """Return key, date and `prediction` (double) for each feature row, lazily.
+def predict(
+    features: DataFrame, bundle: Bundle, carried: Sequence[str], num_rows: int, batch_size: int
+) -> DataFrame:
+    """Return the `carried` columns and `prediction` (double) of each feature row, lazily.
 
     Raw features become model inputs by the bundle's own feature spec, in Spark; the model runs in
     vectorised batches on the executors. `num_rows` says how far to spread the work.
@@ -42,8 +44,8 @@ def predict(features: DataFrame, bundle: Bundle, num_rows: int, batch_size: int)
     from pyspark.sql import types as T
 
     spec = FeatureSpec.from_json(bundle.feature_spec)
+    check_raw_columns(spec, features.schema)
     inputs = [ScoredInput(one.name, one.dtype) for one in spec.inputs]
-    carried = list(dict.fromkeys([*spec.key, spec.date]))
     # A key column may also be a model input (carrier): each role gets a column of its own.
     roles = [F.col(name).alias(f"_key_{name}") for name in carried]
     selected = features.select(*roles, *[F.expr(expression) for expression in to_sql(spec)])

@@ -39,6 +39,7 @@ def run(run: Run) -> StageResult:
     source = Table("gold", settings.featurize.table)
     target = Table("predictions", settings.score.model)
 
+    key = list(settings.featurize.key)
     resolved = run.resolve("score", lambda: _look(run, source))
     features = read_at(run.spark, run.lake, source, resolved["features"])
     first, last = _range(run, features, date, source, resolved["features"])
@@ -47,39 +48,38 @@ def run(run: Run) -> StageResult:
     if num_rows == 0:
         raise ScoringError(_no_rows(features, date, source, resolved["features"], first, last))
 
-    bundle = load_bundle(resolved["bundle"])
-    provenance = Provenance(
-        model_name=settings.score.model,
-        model_version=resolved["model_version"],
-        feature_table_version=resolved["features"],
-        run_id=run.run_id,
-        scored_at=dt.datetime.now(dt.UTC),
-    )
-    rows = prediction_rows(
-        predict(wanted, bundle, num_rows, settings.score.batch_size),
-        settings.featurize.key,
-        date,
-        settings.score.decision_threshold,
-        provenance,
-        binary=settings.train.loss == "binary_crossentropy",
-    )
-    key = list(dict.fromkeys([*settings.featurize.key, "scoring_date", "model_version"]))
-    in_range = f"scoring_date BETWEEN DATE'{first}' AND DATE'{last}'"
-    before = _count(run, target, in_range, resolved["model_version"])
-    version = insert_new(
-        rows,
-        run.lake,
-        target,
-        key,
-        partition_by=["scoring_date"],
-        prune=f"target.{in_range}",
-    )
-    after = _count(run, target, in_range, resolved["model_version"], version)
-    if after < num_rows:
-        raise ScoringError(
-            f"{num_rows} feature rows of {first}..{last} gave only {after} predictions in "
-            f"{target}@{version}. Is the key {list(settings.featurize.key)} unique?"
+    scored = _already_scored(run, target, resolved["model_version"], first, last)
+    missing = wanted if scored is None else wanted.join(scored, on=key, how="left_anti")
+    num_missing = num_rows if scored is None else missing.count()
+    if num_missing:
+        bundle = load_bundle(resolved["bundle"])
+        provenance = Provenance(
+            model_name=settings.score.model,
+            model_version=resolved["model_version"],
+            feature_table_version=resolved["features"],
+            run_id=run.run_id,
+            scored_at=dt.datetime.now(dt.UTC),
         )
+        carried = list(dict.fromkeys([*key, date]))
+        merged = insert_new(
+            prediction_rows(
+                predict(missing, bundle, carried, num_missing, settings.score.batch_size),
+                key,
+                date,
+                settings.score.decision_threshold,
+                provenance,
+                binary=settings.train.loss == "binary_crossentropy",
+            ),
+            run.lake,
+            target,
+            [*key, "scoring_date", "model_version"],
+            partition_by=["scoring_date"],
+            prune=f"target.scoring_date BETWEEN DATE'{first}' AND DATE'{last}'",
+        )
+        inserted, version = merged.inserted, merged.version
+        _check_all_scored(run, target, resolved["model_version"], first, last, num_rows)
+    else:
+        inserted, version = 0, latest_version(run.spark, run.lake, target)
     result = StageResult(
         stage="score",
         pipeline=settings.name,
@@ -87,7 +87,11 @@ def run(run: Run) -> StageResult:
         date=str(last),
         read={str(source): resolved["features"]},
         written={str(target): version},
-        counts={"rows_in": num_rows, "inserted": after - before, "unchanged": before},
+        counts={
+            "rows_in": num_rows,
+            "inserted": inserted,
+            "unchanged": num_rows - inserted,
+        },
         details={
             "since": str(first),
             "model_name": settings.score.model,
@@ -138,13 +142,34 @@ def _no_rows(
     )
 
 
-def _count(
-    run: Run, target: Table, where: str, model_version: int, version: int | None = None
-) -> int:
-    """Count the model version's predictions that fulfil `where`; 0 where there is no table."""
-    if version is None:
-        if not table_exists(run.spark, run.lake, target):
-            return 0
-        version = latest_version(run.spark, run.lake, target)
-    rows = read_at(run.spark, run.lake, target, version)
-    return rows.where(where).where(f"model_version = {model_version}").count()
+def _already_scored(
+    run: Run, target: Table, model_version: int, first: dt.date, last: dt.date
+) -> DataFrame | None:
+    """Return the keys that this model version has predictions for, or None without a table.
+
+    The newest version of the table is read, also in a retry: it is what the run writes, not what
+    it works on.
+    """
+    from pyspark.sql import functions as F
+
+    if not table_exists(run.spark, run.lake, target):
+        return None
+    rows = read_at(run.spark, run.lake, target, latest_version(run.spark, run.lake, target))
+    of_model = rows.where(
+        F.col("scoring_date").between(F.lit(first), F.lit(last))
+        & (F.col("model_version") == model_version)
+    )
+    return of_model.select(*run.pipeline.featurize.key)
+
+
+def _check_all_scored(
+    run: Run, target: Table, model_version: int, first: dt.date, last: dt.date, num_rows: int
+) -> None:
+    """Hold the stage's equation: every feature row of the range has a prediction."""
+    scored = _already_scored(run, target, model_version, first, last)
+    found = 0 if scored is None else scored.count()
+    if found < num_rows:
+        raise ScoringError(
+            f"{num_rows} feature rows of {first} to {last} have only {found} predictions of model "
+            f"version {model_version} in {target}. Run `tidemill score` for these days again."
+        )

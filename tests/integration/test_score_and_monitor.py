@@ -1,0 +1,117 @@
+"""`score` and `monitor` on real Delta tables, each run twice."""
+
+import datetime as dt
+
+import pytest
+
+from pipelines.errors import NoChampion, ScoringError
+from pipelines.lake.read import latest_version, read_at
+from pipelines.lake.write import replace_slice
+from pipelines.registry.bundle import save_bundle
+from pipelines.registry.champion import candidate, make_champion
+from pipelines.registry.tracking import TrainingRecord, record_training
+from pipelines.runner import run_stage
+from tests.scoring.conftest import bundle, spec  # noqa: F401 - fixtures of the scoring room
+
+pytestmark = [pytest.mark.spark, pytest.mark.tensorflow]
+FIRST, SECOND = dt.date(2013, 1, 15), dt.date(2013, 1, 16)
+SCHEMA = "flight_date DATE, carrier STRING, flight INT, origin STRING, distance DOUBLE, is_late INT"
+PREDICTIONS = "predictions.flights_late"
+
+
+def flight(day, number, distance, is_late):
+    return (day, "UA", number, "EWR", distance, is_late)
+
+
+@pytest.fixture
+def features(spark, lake):
+    """Two days of features; the second day's labels are still to come."""
+    rows = [flight(FIRST, n, 100.0 * n, n % 2) for n in range(1, 21)]
+    rows += [flight(SECOND, n, 150.0 * n, None) for n in range(1, 11)]
+    frame = spark.createDataFrame(rows, SCHEMA)
+    replace_slice(frame, lake, "gold.flights", "true", partition_by=["flight_date"])
+    return frame
+
+
+@pytest.fixture
+def promoted(lake, bundle):  # noqa: F811
+    folder = f"{lake.training('flights', 'hand-made')}/bundle"
+    save_bundle(folder, bundle)
+    record = TrainingRecord("flights", "hand-made", {}, {"roc_auc": 0.6}, [], {})
+    record_training(lake, "flights_late", record, folder)
+    make_champion(lake, candidate(lake, "flights_late"))
+
+
+def rows_of(spark, lake, table):
+    frame = read_at(spark, lake, table, latest_version(spark, lake, table))
+    return [row.asDict() for row in frame.orderBy(*frame.columns[:5]).collect()]
+
+
+def test_scoring_a_day_twice_leaves_the_table_as_it_was(
+    spark, lake, features, promoted, open_test_run
+):
+    once = run_stage("score", open_test_run(date=FIRST))
+    assert once.counts == {"rows_in": 20, "inserted": 20, "unchanged": 0}
+    before = rows_of(spark, lake, PREDICTIONS)
+    again = run_stage("score", open_test_run(date=FIRST))
+    assert again.counts == {"rows_in": 20, "inserted": 0, "unchanged": 20}
+    assert again.written == once.written
+    assert rows_of(spark, lake, PREDICTIONS) == before
+    assert before[0]["feature_table_version"] == once.read["gold.flights"]
+
+
+def test_a_retry_of_a_run_scores_the_version_that_the_run_resolved(
+    spark, lake, features, promoted, open_test_run
+):
+    first = run_stage("score", open_test_run(date=FIRST, run_id="run-1"))
+    replace_slice(features, lake, "gold.flights", "true", partition_by=["flight_date"])
+    retried = run_stage("score", open_test_run(date=FIRST, run_id="run-1"))
+    assert retried.read == first.read
+    assert retried.counts["inserted"] == 0
+
+
+def test_a_range_of_days_is_scored_at_once_and_only_what_is_missing(
+    spark, lake, features, promoted, open_test_run
+):
+    run_stage("score", open_test_run(date=FIRST))
+    both = run_stage("score", open_test_run(since=FIRST, date=SECOND))
+    assert both.counts == {"rows_in": 30, "inserted": 10, "unchanged": 20}
+
+
+def test_without_a_date_the_newest_day_is_scored(lake, features, promoted, open_test_run):
+    assert run_stage("score", open_test_run()).date == str(SECOND)
+
+
+def test_a_day_without_flights_is_an_error_that_names_the_days_there_are(
+    features, promoted, open_test_run
+):
+    with pytest.raises(ScoringError, match="no rows for 2013-02-01; it covers 2013-01-15 to"):
+        run_stage("score", open_test_run(date=dt.date(2013, 2, 1)))
+
+
+def test_scoring_without_a_champion_says_what_to_run(features, open_test_run):
+    with pytest.raises(NoChampion, match="tidemill promote"):
+        run_stage("score", open_test_run(date=FIRST))
+
+
+def test_monitoring_twice_leaves_the_same_rows_and_writes_the_report(
+    spark, lake, features, promoted, open_test_run
+):
+    run_stage("score", open_test_run(since=FIRST, date=SECOND))
+    once = run_stage("monitor", open_test_run(date=SECOND, run_id="monitor-1"))
+    assert (once.counts["predictions"], once.counts["labelled"]) == (30, 20)
+    tables = [f"monitoring.flights_late_{name}" for name in ("drift", "performance")]
+    before = {table: rows_of(spark, lake, table) for table in tables}
+    run_stage("monitor", open_test_run(date=SECOND, run_id="monitor-1"))
+    assert {table: rows_of(spark, lake, table) for table in tables} == before
+    days = {row["scoring_date"]: row for row in before[tables[1]]}
+    assert (days[FIRST]["num_labelled"], days[SECOND]["num_labelled"]) == (20, 0)
+    assert days[SECOND]["roc_auc"] is None
+    with open(once.details["report"], encoding="utf-8") as file:  # noqa: PTH123
+        assert "flights: report of 2013-01-16" in file.read()
+
+
+def test_monitoring_days_without_predictions_is_an_error(features, promoted, open_test_run):
+    run_stage("score", open_test_run(date=FIRST))
+    with pytest.raises(ScoringError, match=r"no predictions for .* Run `tidemill score`"):
+        run_stage("monitor", open_test_run(since=SECOND, date=SECOND))
