@@ -1,0 +1,83 @@
+"""The gate before the alias `champion`: a pure function from metrics to reasons for refusal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pipelines.config.train import Promote
+
+Metrics = Mapping[str, float]
+LOWER_IS_BETTER = ("log_loss",)
+
+
+@dataclass(frozen=True)
+class Rival:
+    """The champion on the same rows as the candidate."""
+
+    version: int
+    metrics: Metrics
+
+
+def reasons_to_refuse(
+    settings: Promote, candidate: Metrics, constant: Metrics, rival: Rival | None = None
+) -> list[str]:
+    """Return why the candidate must not become champion; none if it may.
+
+    `constant` are the metrics of a constant guess, `rival` those of the champion, where there is
+    one, all on the candidate's test split.
+    """
+    found = [
+        _misses_threshold(settings, candidate),
+        _not_above_constant(candidate, constant) if settings.beat_constant else None,
+        _not_above_rival(settings, candidate, rival) if rival else None,
+    ]
+    return [reason for reason in found if reason]
+
+
+def gain(metric: str, candidate: Metrics, other: Metrics) -> float:
+    """Return by how much the candidate is better; negative where it is worse."""
+    difference = candidate[metric] - other[metric]
+    return -difference if metric in LOWER_IS_BETTER else difference
+
+
+def compares_with_champion(settings: Promote) -> bool:
+    """Tell whether the champion matters; a tolerated loss of 1 or more waives the comparison."""
+    return settings.min_gain > -1
+
+
+def _misses_threshold(settings: Promote, candidate: Metrics) -> str | None:
+    metric, value = settings.metric, candidate[settings.metric]
+    if metric in LOWER_IS_BETTER:
+        passes, expected = value <= settings.threshold, "at most"
+    else:
+        passes, expected = value >= settings.threshold, "at least"
+    if passes:
+        return None
+    return (
+        f"{metric} is {value:.4f}, expected {expected} {settings.threshold:.4f} "
+        "(`promote.threshold`)"
+    )
+
+
+def _not_above_constant(candidate: Metrics, constant: Metrics) -> str | None:
+    mine, guess = candidate["log_loss"], constant["log_loss"]
+    if mine < guess:
+        return None
+    return (
+        f"log_loss is {mine:.4f}, expected less than the {guess:.4f} of a constant guess "
+        "(`promote.beat_constant`)"
+    )
+
+
+def _not_above_rival(settings: Promote, candidate: Metrics, rival: Rival) -> str | None:
+    metric = settings.metric
+    found = gain(metric, candidate, rival.metrics)
+    if found >= settings.min_gain or math.isclose(found, settings.min_gain, abs_tol=1e-12):
+        return None
+    return (
+        f"{metric} is {candidate[metric]:.4f} against {rival.metrics[metric]:.4f} of the champion "
+        f"(version {rival.version}) on the same rows: a gain of {found:+.4f}, expected at least "
+        f"{settings.min_gain:+.4f} (`promote.min_gain`)"
+    )

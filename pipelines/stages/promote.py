@@ -1,0 +1,155 @@
+"""`promote`: the candidate becomes champion if it passes the gate on its test split.
+
+The candidate is the version this run trained, or the newest one. The champion is scored on the
+same rows: those of the candidate's test split, as raw features, through the champion's own feature
+spec.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from pipelines.errors import BundleError, GateRefused, SettingsError
+from pipelines.lake.read import read_at
+from pipelines.run import Run, StageResult, Stopwatch
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from pipelines.registry.bundle import Bundle
+    from pipelines.registry.gate import Rival
+
+logger = logging.getLogger(__name__)
+
+
+def run(run: Run) -> StageResult:
+    """Move the alias `champion` to the candidate, or raise GateRefused with every reason.
+
+    Where the candidate is champion already there is nothing to do.
+    """
+    from pipelines.registry.bundle import load_bundle
+    from pipelines.registry.champion import RegisteredModel, find_champion, make_champion
+    from pipelines.registry.gate import reasons_to_refuse
+
+    watch = Stopwatch()
+    settings = run.pipeline.promote
+    resolved = run.resolve("promote", lambda: _look(run))
+    candidate = RegisteredModel(**resolved["candidate"])
+    now = find_champion(run.lake, candidate.name)
+    if now is not None and now.version == candidate.version:
+        logger.info("%s version %d is champion already", candidate.name, candidate.version)
+        return _result(run, resolved, {}, watch)
+    bundle = load_bundle(candidate.bundle)
+    metrics = bundle.manifest["metrics"]
+    if settings.metric not in metrics:
+        raise SettingsError(
+            f"`promote.metric: {settings.metric}` is not among the metrics of "
+            f"{candidate.name} version {candidate.version}: {sorted(metrics)}. The gate judges "
+            "models trained with `train.loss: binary_crossentropy`."
+        )
+    rival = _rival(run, resolved, bundle)
+    reasons = reasons_to_refuse(settings, metrics, bundle.manifest["constant_metrics"], rival)
+    if reasons:
+        said = "".join(f"\n- {reason}" for reason in reasons)
+        raise GateRefused(
+            f"{candidate.name} version {candidate.version} (run {candidate.run_id}) was not "
+            f"promoted:{said}\nThe champion stays as it was. Train a better model, or change the "
+            "threshold named."
+        )
+    make_champion(run.lake, candidate)
+    result = _result(
+        run,
+        resolved,
+        {"metrics": metrics, "champion_metrics": dict(rival.metrics) if rival else None},
+        watch,
+    )
+    logger.info("%s", result.line())
+    return result
+
+
+def _look(run: Run) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from pipelines.registry.champion import candidate, find_champion, model_of_run
+
+    name = run.pipeline.score.model
+    found = model_of_run(run.lake, name, run.run_id) or candidate(run.lake, name)
+    champion = find_champion(run.lake, name)
+    return {
+        "candidate": asdict(found),
+        "champion": None if champion is None else asdict(champion),
+    }
+
+
+def _rival(run: Run, resolved: dict[str, Any], candidate: Bundle) -> Rival | None:
+    """Return the champion's metrics on the candidate's test split; None without a champion."""
+    from pipelines.registry.bundle import load_bundle
+    from pipelines.registry.gate import Rival, compares_with_champion
+
+    champion = resolved["champion"]
+    if champion is None or not compares_with_champion(run.pipeline.promote):
+        return None
+    bundle = load_bundle(champion["bundle"])
+    rows = _test_rows(run, candidate)
+    return Rival(champion["version"], _metrics(run, bundle, rows, candidate))
+
+
+def _test_rows(run: Run, candidate: Bundle) -> DataFrame:
+    """Return the raw feature rows of the candidate's test split, with their `_label`."""
+    from pyspark.sql import functions as F
+
+    features = f"gold.{run.pipeline.featurize.table}"
+    table = next((name for name in candidate.tables if name != features), "")
+    if features not in candidate.tables or not table:
+        raise BundleError(
+            f"the bundle of run {candidate.run_id} names the tables {candidate.tables}; expected "
+            f"{features} and a training set. Train again with this pipeline."
+        )
+    rows = read_at(run.spark, run.lake, table, candidate.tables[table])
+    key = run.pipeline.featurize.key
+    # A key column of the same name as a model input has another name in a training set.
+    held = {name: f"_key_{name}" if f"_key_{name}" in rows.columns else name for name in key}
+    test = rows.where(F.col("_split") == "test").select(
+        *[F.col(kept).alias(name) for name, kept in held.items()], "_label"
+    )
+    return read_at(run.spark, run.lake, features, candidate.tables[features]).join(
+        test, on=list(key), how="inner"
+    )
+
+
+def _metrics(run: Run, champion: Bundle, rows: DataFrame, candidate: Bundle) -> dict[str, float]:
+    from pipelines.scoring.batch import predict
+    from pipelines.training.evaluate import metrics
+
+    expected = int(candidate.manifest["num_rows"]["test"])
+    scored = predict(rows, champion, ["_label"], expected, run.pipeline.score.batch_size)
+    # Two numbers a row of the test split, as training keeps them too.
+    found = scored.select("_label", "prediction").toArrow()
+    if found.num_rows != expected:
+        raise BundleError(
+            f"the champion can be compared on {found.num_rows} of the candidate's {expected} test "
+            f"rows only: {candidate.tables} do not fit each other. Run `tidemill normalize` and "
+            "`tidemill train` again."
+        )
+    return metrics(found["_label"].to_numpy(), found["prediction"].to_numpy())
+
+
+def _result(
+    run: Run, resolved: dict[str, Any], compared: dict[str, Any], watch: Stopwatch
+) -> StageResult:
+    candidate, champion = resolved["candidate"], resolved["champion"]
+    return StageResult(
+        stage="promote",
+        pipeline=run.pipeline.name,
+        run_id=run.run_id,
+        counts={"model_version": int(candidate["version"])},
+        details={
+            "model": candidate["name"],
+            "model_version": candidate["version"],
+            "champion_before": None if champion is None else champion["version"],
+            "bundle": candidate["bundle"],
+            **compared,
+        },
+        seconds=watch.seconds,
+    )
