@@ -1,0 +1,89 @@
+"""Settings of clean that contradict themselves are refused in words."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from pipelines.config.clean import Column, Entity, Outliers, Rule
+
+COLUMNS = {"k": {"type": "int"}, "v": {"type": "double"}}
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"type": "integr"}, "unknown type 'integr'"),
+        ({"type": "integr"}, "Did you mean 'integer'?"),
+        ({"type": "int", "format": "yyyy"}, "`format` is for date and timestamp"),
+        ({"outliers": {"min": 0}}, "`outliers` is for numbers; the type is 'string'"),
+        ({"missing": {"action": "constant"}}, "go together"),
+        ({"type": "int", "missing": {"action": "constant", "value": "x"}}, "'x'` is no int"),
+        ({"type": "int", "missing": {"action": "constant", "value": 1.5}}, "1.5` is no int"),
+        ({"type": "date", "missing": {"action": "constant", "value": "soon"}}, "is no date"),
+    ],
+)
+def test_a_column_whose_parts_do_not_fit_is_refused(settings, said):
+    with pytest.raises(ValidationError) as error:
+        Column.model_validate(settings)
+    assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"type": "decimal(10,2)", "outliers": {"max": 5}},
+        {"type": "array<float>"},
+        {"type": "int", "missing": {"action": "constant", "value": 0}},
+        {"type": "date", "missing": {"action": "constant", "value": "2013-01-01"}},
+        {"missing": {"action": "constant", "value": "unknown"}},
+    ],
+)
+def test_a_column_whose_parts_fit_is_taken(settings):
+    Column.model_validate(settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({}, "needs `min` or `max`"),
+        ({"min": 2, "max": 1}, "`outliers.min: 2.0` is above `max: 1.0`"),
+        ({"method": "iqr"}, "needs `fit_range` and `date_column`"),
+        ({"min": 1, "fit_range": ["2013-01-01", "2013-02-01"]}, "`bounds` is not fitted"),
+        (
+            {"method": "iqr", "date_column": "d", "fit_range": ["2013-02-01", "2013-01-01"]},
+            "ends before it begins",
+        ),
+    ],
+)
+def test_outliers_that_contradict_themselves_are_refused(settings, said):
+    with pytest.raises(ValidationError) as error:
+        Outliers.model_validate(settings)
+    assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"derive": {"v": "k + 1"}}, "column 'v' is made twice"),
+        ({"derive": {"_x": "k + 1"}}, "names with a leading `_` are tidemill's own"),
+        ({"cluster_by": ["kk"]}, "`cluster_by` names 'kk'"),
+        ({"rules": [{"name": "r", "check": "true"}] * 2}, "two rules are named 'r'"),
+    ],
+)
+def test_an_entity_that_contradicts_itself_is_refused(more, said):
+    with pytest.raises(ValidationError) as error:
+        Entity.model_validate({"source": "s", "key": "k", "columns": COLUMNS, **more})
+    assert said in str(error.value)
+
+
+def test_an_outlier_fitted_over_a_column_that_is_not_there_is_refused():
+    fence = {"method": "iqr", "date_column": "dya", "fit_range": ["2013-01-01", "2013-02-01"]}
+    columns = {**COLUMNS, "day": {"type": "date"}, "w": {"type": "int", "outliers": fence}}
+    with pytest.raises(ValidationError, match="Did you mean 'day'"):
+        Entity.model_validate({"source": "s", "key": "k", "columns": columns})
+
+
+def test_a_rule_name_is_one_word():
+    with pytest.raises(ValidationError):
+        Rule(name="two words", check="true")
