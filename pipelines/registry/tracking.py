@@ -141,18 +141,16 @@ def _client_at(uri: str) -> Any:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("DO_NOT_TRACK", "true")
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
-    for name in _LOUD:
-        logging.getLogger(name).setLevel(logging.WARNING)
     if uri.startswith("sqlite:///"):
         Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from mlflow import MlflowClient
 
+        for name in _LOUD:  # mlflow sets levels of its own when it is imported
+            logging.getLogger(name).setLevel(logging.WARNING)
         client = MlflowClient(tracking_uri=uri, registry_uri=uri)
         client.search_experiments(max_results=1)  # makes the tables of a new database
-    for name in _LOUD:
-        logging.getLogger(name).setLevel(logging.WARNING)
     return client
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipelines.training.collective import Collective
-from pipelines.training.models.layers import row_seeds
 
 if TYPE_CHECKING:
     import keras
@@ -93,6 +92,8 @@ class Stepper:
         rank may have none of them.
         """
         import tensorflow as tf
+
+        from pipelines.training.models.layers import row_seeds
 
         arrays, labels, weights = unpack(self.model, batch)
         variables = self.model.trainable_variables
