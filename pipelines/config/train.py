@@ -70,9 +70,7 @@ class Promote(Settings):
     A metric is better when higher, but for `log_loss`, which is better when lower.
     """
 
-    metric: Literal["roc_auc", "log_loss", "accuracy", "f1", "precision", "recall"] = (
-        "roc_auc"
-    )
+    metric: Literal["roc_auc", "log_loss", "accuracy", "f1", "precision", "recall"] = "roc_auc"
     threshold: float
     """Value the metric must reach."""
     beat_constant: bool = True
