@@ -22,11 +22,12 @@ from pipelines.ingest.tables import (
     rejected_schema,
     rows_schema,
     stored_columns,
+    version_now,
 )
 from pipelines.ingest.types import split_by_type
 from pipelines.lake import write
 from pipelines.lake.catalog import Lake
-from pipelines.lake.read import latest_version, read_at
+from pipelines.lake.read import read_at
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -71,9 +72,9 @@ class Writer:
     def write(self, batch: Batch) -> Outcome:
         """Write a batch; a second call with the same batch changes nothing."""
         tables = self._tables
-        stored = stored_columns(self._spark, self._lake, tables, self._source)
         found = sort_out(self._spark, batch.files, self._source)
         if self._source.format == "parquet":
+            stored = stored_columns(self._spark, self._lake, tables, self._source)
             found = split_by_type(self._spark, found, self._source, stored)
         outcome = Outcome(rejected={file.path: why for file, why in found.rejected.items()})
         good: Counts = {}
@@ -127,7 +128,7 @@ class Writer:
         )
         schema = rows_schema(columns)
         self._create(table, schema)
-        before = latest_version(self._spark, self._lake, table)
+        before = version_now(self._spark, self._lake, table)
         seen = Observation()
         good = (
             records.observe(

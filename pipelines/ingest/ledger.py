@@ -39,15 +39,18 @@ def read_ledger(spark: SparkSession, lake: Lake, source: str) -> dict[str, Known
     table = Tables(source).files
     if not table_exists(spark, lake, table):
         return {}
-    entries = spark.read.format("delta").load(lake.path(table))
-    newest = F.max_by(F.struct("modified_at", "length", "status"), "modified_at").alias("newest")
-    rows = (
-        entries.groupBy("path")
-        .agg(newest)
-        .select("path", F.unix_millis("newest.modified_at"), "newest.length", "newest.status")
+    # Hardly a file has two entries, so they are sorted out here rather than shuffled there.
+    entries = (
+        spark.read.format("delta")
+        .load(lake.path(table))
+        .select("path", F.unix_millis("modified_at"), "length", "status")
         .collect()
     )
-    return {path: Known(modified, length, status) for path, modified, length, status in rows}
+    known: dict[str, Known] = {}
+    for path, modified, length, status in entries:
+        if path not in known or known[path].modified_ms <= modified:
+            known[path] = Known(modified, length, status)
+    return known
 
 
 def changed_files(
