@@ -1,0 +1,65 @@
+"""Which files changed, and what is said about them."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipelines.config.ingest import Source
+from pipelines.errors import FileChanged
+from pipelines.ingest.files import LandingFile, is_glob, literal
+from pipelines.ingest.ledger import Batch, Known, add_unfinished, changed_files
+
+T0 = 1_357_000_000_000
+STRICT = Source(path="x", columns=("a",))
+LENIENT = Source(path="x", columns=("a",), on_change="correction")
+
+
+def file(path: str, modified_ms: int = T0, length: int = 10) -> LandingFile:
+    return LandingFile(path, modified_ms, length, f"file:/l/{path}", f"file:///l/{path}")
+
+
+def known(modified_ms: int = T0, length: int = 10, status: str = "ingested") -> dict[str, Known]:
+    return {"x/a.csv": Known(modified_ms, length, status)}
+
+
+def test_a_file_that_is_as_it_was_or_new_has_not_changed() -> None:
+    assert changed_files([file("x/a.csv"), file("x/b.csv")], known(), STRICT, "x") == []
+
+
+@pytest.mark.parametrize("now", [file("x/a.csv", T0 + 1), file("x/a.csv", T0, 11)])
+def test_another_time_or_size_stops_the_run(now: LandingFile) -> None:
+    with pytest.raises(FileChanged) as error:
+        changed_files([now], known(), STRICT, "x")
+    assert str(error.value) == (
+        "x/a.csv of source 'x' changed after it was ingested: then 10 bytes of "
+        f"2013-01-01 00:26:40.000 UTC, now {now.length} bytes of {now.modified_at}. A file is read "
+        "once. Put the old file back with its time and deliver the new content under a new name, "
+        "or let changed files be read again with `ingest.sources.x.on_change: correction`."
+    )
+
+
+def test_a_changed_file_is_read_again_where_the_source_says_so() -> None:
+    now = file("x/a.csv", T0 + 1)
+    assert changed_files([now], known(), LENIENT, "x") == [now]
+
+
+def test_a_rejected_file_may_be_mended_in_place() -> None:
+    now = file("x/a.csv", T0 + 1)
+    assert changed_files([now], known(status="rejected"), STRICT, "x") == [now]
+
+
+def test_a_correction_that_is_older_than_what_it_corrects_stops_the_run() -> None:
+    with pytest.raises(FileChanged, match=r"older than what was read before.*`touch`"):
+        changed_files([file("x/a.csv", T0 - 1)], known(), LENIENT, "x")
+
+
+def test_files_of_an_unfinished_batch_count_as_read() -> None:
+    batch = Batch("app", 0, 0, (file("x/b.csv"),))
+    assert add_unfinished(known(), batch) == {**known(), "x/b.csv": Known(T0, 10, "ingested")}
+    assert add_unfinished(known(), None) == known()
+
+
+def test_letters_of_patterns_in_a_file_name_are_escaped() -> None:
+    assert literal("file:/l/a [1]{x}*?.csv") == r"file:/l/a \[1\]\{x\}\*\?.csv"
+    assert is_glob("days/2013-*.csv")
+    assert not is_glob("days")

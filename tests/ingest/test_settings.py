@@ -1,0 +1,38 @@
+"""Which settings of a source are refused, and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from pipelines.config.ingest import Ingest, Source
+
+FINE: dict[str, Any] = {"path": "x", "columns": ["a"]}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"path": "/tmp/x"}, "leads out of the landing folder"),
+        ({"path": "../x"}, "leads out of the landing folder"),
+        ({"path": "s3a://bucket/x"}, "leads out of the landing folder"),
+        ({"path": ""}, "needs a folder or glob of its own"),
+        ({"columns": []}, "name at least one column"),
+        ({"columns": ["_row"]}, "'_row' can't be a column of bronze"),
+        ({"columns": ["a", "A"]}, "'A' is there twice"),
+        ({"options": {"Header": "false"}}, r"`options\.Header` is set by ingest itself"),
+        ({"format": "json", "options": {"multiLine": "true"}}, "one record a line in UTF-8"),
+        ({"options": {"encoding": "klingon"}}, "is no known encoding"),
+    ],
+)
+def test_a_source_that_cannot_work_is_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Source(**{**FINE, **settings})
+
+
+@pytest.mark.parametrize("name", ["x_files", "x_rejected", "two words"])
+def test_a_source_whose_tables_would_clash_is_refused(name: str) -> None:
+    with pytest.raises(ValidationError, match=f"'{name}' can't name a source"):
+        Ingest(sources={name: Source(**FINE)})
