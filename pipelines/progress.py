@@ -98,7 +98,10 @@ class TerminalProgress:
 
     def _on_stage_done(self, event: Event) -> None:
         self._clear()
-        said = "done before" if event["before"] else event["line"].partition(": ")[2]
+        # Counts of single tables (`flights.rows_in`) are in the log and in the stage's result.
+        counts = {key: n for key, n in event["counts"].items() if n and "." not in key}
+        said = f"{numbers(counts)} in {event['seconds']:.1f} s".strip()
+        said = "done before" if event["before"] else said
         self._print(f"[green]{self._tick}[/] {event['stage']:<10}", said)
 
     def _on_stage_failed(self, event: Event) -> None:

@@ -96,7 +96,7 @@ def run_stage(stage: str, run: Run, *, once: bool = False) -> StageResult:
         {
             "event": "stage_done",
             "stage": stage,
-            "line": result.line(),
+            "counts": result.counts,
             "seconds": result.seconds,
             "before": was_done,
         }

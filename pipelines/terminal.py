@@ -37,9 +37,8 @@ class Group(TyperGroup):
             is_typers = isinstance(error, (typer.Exit, typer.Abort)) or hasattr(error, "show")
             if is_typers or isinstance(error, BrokenPipeError):
                 raise
-            said = (str(error).strip().splitlines() or ["without a message"])[0]
             message = (
-                f"unexpected {type(error).__name__}: {said[:300]}\n"
+                f"unexpected {type(error).__name__}: {_headline(error)[:300]}\n"
                 f"The stack trace is shown with --debug (or {_DEBUG}=1)."
             )
             raise _end(message, 1) from error
@@ -51,6 +50,15 @@ def _end(message: str, exit_code: int) -> typer.Exit:
         traceback.print_exc(file=sys.stderr)
     typer.echo(f"tidemill: {message}", err=True)
     return typer.Exit(exit_code)
+
+
+def _headline(error: Exception) -> str:
+    """Return the line of an error that says most: of a Java error, its deepest cause."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    causes = [line for line in lines if line.startswith("Caused by: ")]
+    # Py4J tells first where it was called, then what happened.
+    thrown = [line for line in lines if line.startswith(": ")]
+    return (causes[-1:] or thrown[:1] or lines[:1] or ["without a message"])[0].lstrip(": ")
 
 
 def want_traces(is_wanted: bool) -> bool:

@@ -6,7 +6,8 @@ from rich.console import Console
 
 from pipelines.progress import TerminalProgress, numbers, showing
 
-DONE = {"event": "stage_done", "stage": "clean", "line": "clean flights: rows_in=3 in 0.5 s"}
+COUNTS = {"rows_in": 3, "dropped": 0, "flights.rows_in": 3}
+DONE = {"event": "stage_done", "stage": "clean", "counts": COUNTS, "seconds": 0.5}
 EPOCH = {"event": "epoch", "epoch": 2, "epochs": 8, "loss": 0.51234, "val_loss": 0.5}
 
 
