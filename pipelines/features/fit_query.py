@@ -34,31 +34,47 @@ _SPLITTER = f"{2**36 + 1}D"
 """Veltkamp's: x * s - (x * s - x) keeps 53 - 36 = 17 binary digits of x."""
 
 
-def numeric_aggregates(features: Mapping[str, Feature]) -> list[str]:
-    """Return the aggregate expressions over numeric raw columns, named `<statistic>_<index>`."""
-    aggregates = ["count(1) AS num_rows"]
+def numeric_columns(features: Mapping[str, Feature]) -> list[str]:
+    """Return select expressions of what is aggregated, named `<what>_<feature's index>`.
+
+    `x` is the present value (after log1p), `rounded` what quartiles are taken of, `infinite`
+    whether the raw one is infinite.
+    """
+    columns = []
     for index, (name, feature) in enumerate(features.items()):
         if not isinstance(feature, Numeric | Cyclical):
             continue
         double = as_double(feature.column or name)
-        infinite = f"count_if(abs({double}) = CAST('Infinity' AS DOUBLE))"
-        aggregates.append(f"{infinite} AS infinite_{index}")
-        if isinstance(feature, Cyclical):
+        columns.append(f"abs({double}) = CAST('Infinity' AS DOUBLE) AS infinite_{index}")
+        if isinstance(feature, Numeric) and needed_statistics(feature):
+            value = log1p(double) if feature.log1p else double
+            columns.append(f"CASE WHEN {present(double)} THEN {value} END AS x_{index}")
+    return columns
+
+
+def rounded(x: str) -> str:
+    """Return the SQL expression of a double rounded to 17 binary digits."""
+    return f"{x} * {_SPLITTER} - ({x} * {_SPLITTER} - {x})"
+
+
+def numeric_aggregates(features: Mapping[str, Feature]) -> list[str]:
+    """Return the aggregates over `numeric_columns`, named `<statistic>_<feature's index>`."""
+    aggregates = ["count(1) AS num_rows"]
+    for index, feature in enumerate(features.values()):
+        if not isinstance(feature, Numeric | Cyclical):
             continue
-        value = log1p(double) if feature.log1p else double
-        value = f"CASE WHEN {present(double)} THEN {value} END"
-        needed = needed_statistics(feature)
-        functions = {"count": "count({})"}
+        aggregates.append(f"count_if(infinite_{index}) AS infinite_{index}")
+        needed = needed_statistics(feature) if isinstance(feature, Numeric) else set()
+        x = f"x_{index}"
+        if needed:
+            aggregates.append(f"count({x}) AS count_{index}")
         if "moments" in needed:
-            functions |= {"mean": "avg({})", "std": "stddev_pop({})"}
+            aggregates += [f"avg({x}) AS mean_{index}", f"stddev_pop({x}) AS std_{index}"]
         if "range" in needed:
-            functions |= {"min": "min({})", "max": "max({})"}
+            aggregates += [f"min({x}) AS min_{index}", f"max({x}) AS max_{index}"]
         if "quartiles" in needed:
-            functions["quartiles"] = "percentile({}, array(0.25D, 0.5D, 0.75D))"
-        for statistic, function in functions.items():
-            if statistic == "quartiles":
-                value = f"({value}) * {_SPLITTER} - (({value}) * {_SPLITTER} - ({value}))"
-            aggregates.append(f"{function.format(value)} AS {statistic}_{index}")
+            quartiles = f"percentile({rounded(x)}, array(0.25D, 0.5D, 0.75D))"
+            aggregates.append(f"{quartiles} AS quartiles_{index}")
     return aggregates
 
 
@@ -68,13 +84,19 @@ def read_once(
     """Return numeric statistics by name and vocabularies by the feature's index."""
     from pyspark.sql import functions as F
 
-    # As JSON, doubles come back exactly, and arrays need no conversion of their own.
-    numbers = F.expr(f"to_json(struct({', '.join(numeric_aggregates(features))}))").alias("json")
     categories = {
-        index: (feature.column or name, feature)
-        for index, (name, feature) in enumerate(features.items())
+        index: feature
+        for index, feature in enumerate(features.values())
         if isinstance(feature, Category)
     }
+    texts = [
+        f"{as_text(feature.column or name)} AS text_{index}"
+        for index, (name, feature) in enumerate(features.items())
+        if isinstance(feature, Category)
+    ]
+    df = df.selectExpr(*numeric_columns(features), *texts)
+    # As JSON, doubles come back exactly, and arrays need no conversion of their own.
+    numbers = F.expr(f"to_json(struct({', '.join(numeric_aggregates(features))}))").alias("json")
     if not categories:
         row = df.agg(numbers).head()
         return json.loads(row["json"] if row else "{}"), {}
@@ -93,7 +115,7 @@ def read_once(
 
 
 def _observe(
-    df: DataFrame, numbers: Any, categories: Mapping[int, tuple[str, Category]]
+    df: DataFrame, numbers: Any, categories: Mapping[int, Category]
 ) -> tuple[dict[str, Any], dict[int, list[str]], int]:
     from pyspark.sql import Observation
 
@@ -101,25 +123,26 @@ def _observe(
     rows = category_counts(df.observe(observation, numbers), categories).collect()
     vocabularies: dict[int, list[str]] = {index: [] for index in categories}
     for row in rows:
-        if row["value"] is not None and row["num_rows"] >= categories[row["feature"]][1].min_count:
+        if row["value"] is not None and row["num_rows"] >= categories[row["feature"]].min_count:
             vocabularies[row["feature"]].append(row["value"])
     num_counted = rows[0]["num_all"] if rows else 0
     return json.loads(observation.get["json"]), vocabularies, num_counted
 
 
-def category_counts(df: DataFrame, categories: Mapping[int, tuple[str, Category]]) -> DataFrame:
-    """Return (feature, value, num_rows, num_all), a feature's values in the vocabulary's order.
+def category_counts(df: DataFrame, categories: Mapping[int, Category]) -> DataFrame:
+    """Count the columns `text_<feature's index>`, each feature in the vocabulary's order.
+
+    Gives feature (index), value, num_rows (with that value), num_all (rows of `df`).
 
     Bounded: at most `max_size` (or `MAX_VOCABULARY` + 1) values a feature, the missing one aside.
-    `num_all` is the number of rows of `df`.
     """
-    pairs = ", ".join(f"{index}, {as_text(column)}" for index, (column, _) in categories.items())
+    pairs = ", ".join(f"{index}, text_{index}" for index in categories)
     limits = " ".join(
         f"WHEN {index} THEN {feature.max_size or MAX_VOCABULARY + 1}"
-        for index, (_, feature) in categories.items()
+        for index, feature in categories.items()
     )
     counts = " ".join(
-        f"WHEN {index} THEN {feature.min_count}" for index, (_, feature) in categories.items()
+        f"WHEN {index} THEN {feature.min_count}" for index, feature in categories.items()
     )
     counted = df.selectExpr(f"stack({len(categories)}, {pairs}) AS (feature, value)")
     counted = counted.groupBy("feature", "value").count().withColumnRenamed("count", "num_rows")

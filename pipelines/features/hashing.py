@@ -37,7 +37,8 @@ def crc32_tensor(texts: Any) -> Any:
     lengths = tf.strings.length(flat, unit="BYTE")
     longest = tf.reduce_max(tf.concat([lengths, [1]], axis=0))
     # (positions, rows): the bytes of one position lie side by side.
-    data = tf.transpose(tf.io.decode_raw(flat, tf.uint8, fixed_length=longest))
+    data = tf.io.decode_raw(flat, tf.uint8, fixed_length=longest)
+    data = tf.transpose(tf.cast(data, tf.int32))
 
     def step(position: Any, crc: Any) -> tuple[Any, Any]:
         byte = tf.cast(data[position], tf.int64)

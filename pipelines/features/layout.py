@@ -167,17 +167,25 @@ def more_bits(bits: int, file_rows: int) -> int:
 
 @contextmanager
 def row_groups(spark: SparkSession, rows: int) -> Iterator[None]:
-    """Let Parquet close a row group after so many rows while the context is open.
+    """Let Parquet close a row group after exactly `rows` rows while the context is open.
 
-    Delta hands no other write option to Parquet, but every setting of the session.
+    This Parquet knows no limit by rows. It looks at a row group's size after a number of rows that
+    can be set, and closes it when it is above a size that can be set as well: to one byte here.
+    (It warns of each; the Spark profiles silence that.) Delta hands no write option on to Parquet, but every setting of the session.
     """
-    setting = "parquet.block.row.count.limit"
-    before = spark.conf.get(setting, None)
-    spark.conf.set(setting, str(rows))
+    settings = {
+        "parquet.block.size": "1",
+        "parquet.page.size.row.check.min": str(rows),
+        "parquet.page.size.row.check.max": str(rows),
+    }
+    before = {name: spark.conf.get(name, None) for name in settings}
+    for name, value in settings.items():
+        spark.conf.set(name, value)
     try:
         yield
     finally:
-        if before is None:
-            spark.conf.unset(setting)
-        else:
-            spark.conf.set(setting, before)
+        for name, old in before.items():
+            if old is None:
+                spark.conf.unset(name)
+            else:
+                spark.conf.set(name, old)
