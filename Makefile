@@ -50,8 +50,8 @@ format: setup  ## Put the code in order
 	ruff check --fix .
 	ruff format .
 
-bench: setup  ## Compare the model with gradient-boosted trees
-	python tests/benchmarks/compare_with_trees.py
+bench: setup  ## Run the benchmarks: the feed's speed, the model beside gradient-boosted trees
+	@set -e; for script in tests/benchmarks/*.py; do echo "== $$script"; python "$$script"; done
 
 airflow: setup setup-airflow  ## Start Airflow with the project's DAGs
 	@conf/environment/airflow.sh
