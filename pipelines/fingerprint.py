@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 from collections.abc import Sequence
 from functools import lru_cache
@@ -27,6 +28,7 @@ def fingerprint(pipeline: Pipeline, stages: Sequence[str], **more: object) -> st
         "sections": sections,
         "sql": _queries(pipeline) if "featurize" in stages else {},
         "code": code_hash(),
+        "own_code": _own_code(pipeline, stages),
         "more": {key: str(value) for key, value in more.items()},
     }
     text = json.dumps(content, sort_keys=True)
@@ -36,6 +38,28 @@ def fingerprint(pipeline: Pipeline, stages: Sequence[str], **more: object) -> st
 def _queries(pipeline: Pipeline) -> dict[str, str]:
     files = [(name, pipeline.folder / name) for name in pipeline.featurize.sql]
     return {name: file.read_text(encoding="utf-8") for name, file in files if file.is_file()}
+
+
+def _own_code(pipeline: Pipeline, stages: Sequence[str]) -> dict[str, str]:
+    """Return the user's own modules, which settings name as `module:function`."""
+    named = {"featurize": pipeline.featurize.function, "train": pipeline.train.model}
+    found = {}
+    for stage, function in named.items():
+        module, colon, _ = (function or "").partition(":")
+        file = _file_of(module) if colon and stage in stages else None
+        if file is not None:
+            found[module] = file.read_text(encoding="utf-8")
+    return found
+
+
+def _file_of(module: str) -> Path | None:
+    """Return a module's file without importing it; None where the stage will miss it too."""
+    try:
+        spec = importlib.util.find_spec(module)
+    except ModuleNotFoundError:
+        return None
+    file = Path(spec.origin) if spec is not None and spec.origin else None
+    return file if file is not None and file.is_file() else None
 
 
 @lru_cache(maxsize=1)
