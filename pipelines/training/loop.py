@@ -115,20 +115,20 @@ class Loop:
         self._end_epoch()
 
     def _add(self, steps: Steps, total: int) -> None:
-        """Add steps to the epoch's sums; refuse a loss that is no number.
+        """Add steps to the epoch's sums; refuse a loss or gradient that is no number.
 
         Losses are sums over all ranks, so that every rank sees the same and stops at the same
         step.
         """
         now = self.progress
-        bad = np.flatnonzero(~np.isfinite(steps.loss))
+        bad = np.flatnonzero(~np.isfinite(steps.loss + steps.gradient))
         if len(bad):
             step = now.step + int(bad[0]) + 1
             raise NotFiniteLoss(
-                f"the loss became {steps.loss[bad[0]]} in epoch {now.epoch + 1}, step {step} of "
-                f"{total}. Expected a number: lower `train.optimizer.learning_rate`, set "
-                "`train.optimizer.clip_norm`, or look for extreme inputs. The last good "
-                "checkpoint is kept."
+                f"the loss became {steps.loss[bad[0]]}, its gradient {steps.gradient[bad[0]]}, in "
+                f"epoch {now.epoch + 1}, step {step} of {total}. Expected numbers: lower "
+                "`train.optimizer.learning_rate`, set `train.optimizer.clip_norm`, or look for "
+                "extreme inputs. The last good checkpoint is kept."
             )
         now.step += len(steps.loss)
         now.loss_sum += float((steps.loss * steps.weight).sum())

@@ -27,6 +27,9 @@ class Steps:
     """Sum of weights (rows) of the global batch."""
     labels: Array
     """Weighted sum of its labels."""
+    gradient: Array
+    """Norm of its gradient, before any clipping. It is no number where a layer hid such a loss
+    (ReLU makes 0 of NaN)."""
     waited: float
     """Seconds this rank waited for rows."""
 
@@ -81,11 +84,13 @@ class Stepper:
         import tensorflow as tf
 
         values, waited = self._run(iterator, tf.constant(steps), tf.constant(epoch))
-        loss, weight, labels = values.numpy().astype(np.float64).T
-        return Steps(loss / weight, weight, labels, float(waited))
+        loss, weight, labels, gradient = values.numpy().astype(np.float64).T
+        return Steps(loss / weight, weight, labels, gradient, float(waited))
 
     def train_step(self, batch: tuple[Any, ...], epoch: tf.Tensor) -> tf.Tensor:
-        """Move the weights by one global batch; return its sums of losses, weights, labels.
+        """Move the weights by one global batch.
+
+        Return its sums of losses, weights and labels, and the norm of its gradient.
 
         Each rank sums the gradients of its rows. The sum over ranks, divided by the global sum of
         weights, is the gradient of the mean over the global batch, however its rows are spread: a
@@ -115,7 +120,7 @@ class Stepper:
         totals = summed[len(dense) :]
         mean = [gradient / totals[1] for gradient in summed[: len(dense)]]
         self.optimizer.apply(mean, variables)
-        return tf.stack(totals)
+        return tf.stack([*totals, tf.linalg.global_norm(mean)])
 
     def _steps(self, iterator: Any, steps: tf.Tensor, epoch: tf.Tensor) -> Any:
         import tensorflow as tf
@@ -134,7 +139,7 @@ class Stepper:
             sums = self.train_step(batch, epoch)
             return step + 1, values.write(step, sums), waited, sums[0]
 
-        values = tf.TensorArray(tf.float32, size=steps, element_shape=(3,))
+        values = tf.TensorArray(tf.float32, size=steps, element_shape=(4,))
         _, values, waited, _ = tf.while_loop(
             lambda step, *_: step < steps,
             one,

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import pytest
+
+from pipelines.config.train import Promote
+from pipelines.registry.gate import Rival, compares_with_champion, gain, reasons_to_refuse
+
+CONSTANT = {"roc_auc": 0.5, "log_loss": 0.56, "accuracy": 0.75}
+GOOD = {"roc_auc": 0.66, "log_loss": 0.53, "accuracy": 0.76}
+
+
+def test_a_good_first_candidate_passes() -> None:
+    assert reasons_to_refuse(Promote(threshold=0.6), GOOD, CONSTANT) == []
+
+
+def test_all_reasons_are_told_with_their_numbers() -> None:
+    bad = {"roc_auc": 0.55, "log_loss": 0.57}
+    settings = Promote(threshold=0.6, min_gain=0.01)
+    assert reasons_to_refuse(settings, bad, CONSTANT, Rival(3, GOOD)) == [
+        "roc_auc is 0.5500, expected at least 0.6000 (`promote.threshold`)",
+        "log_loss is 0.5700, expected less than the 0.5600 of a constant guess "
+        "(`promote.beat_constant`)",
+        "roc_auc is 0.5500 against 0.6600 of the champion (version 3) on the same rows: a gain of "
+        "-0.1100, expected at least +0.0100 (`promote.min_gain`)",
+    ]
+
+
+def test_log_loss_is_better_when_lower() -> None:
+    settings = Promote(metric="log_loss", threshold=0.54, min_gain=0.01)
+    rival = Rival(1, {"log_loss": 0.55})
+    assert reasons_to_refuse(settings, GOOD, CONSTANT, rival) == []
+    assert gain("log_loss", GOOD, rival.metrics) == pytest.approx(0.02)
+    worse = {**GOOD, "log_loss": 0.545}
+    assert len(reasons_to_refuse(settings, worse, CONSTANT, rival)) == 2
+
+
+def test_a_metric_that_is_no_number_is_refused() -> None:
+    nothing = {"roc_auc": float("nan"), "log_loss": float("nan")}
+    reasons = reasons_to_refuse(Promote(threshold=0.1), nothing, CONSTANT, Rival(1, GOOD))
+    assert len(reasons) == 3
+
+
+def test_the_same_model_again_passes_where_no_gain_is_asked() -> None:
+    assert reasons_to_refuse(Promote(threshold=0.6), GOOD, CONSTANT, Rival(1, GOOD)) == []
+
+
+def test_a_small_loss_may_be_tolerated() -> None:
+    slightly_worse = {**GOOD, "roc_auc": 0.656}
+    settings = Promote(threshold=0.6, min_gain=-0.005)
+    assert reasons_to_refuse(settings, slightly_worse, CONSTANT, Rival(1, GOOD)) == []
+    much_worse = {**GOOD, "roc_auc": 0.65}
+    assert len(reasons_to_refuse(settings, much_worse, CONSTANT, Rival(1, GOOD))) == 1
+
+
+def test_the_constant_guess_may_be_left_out() -> None:
+    settings = Promote(threshold=0.6, beat_constant=False)
+    assert reasons_to_refuse(settings, {**GOOD, "log_loss": 0.9}, CONSTANT) == []
+
+
+def test_a_tolerance_of_one_waives_the_comparison() -> None:
+    assert not compares_with_champion(Promote(threshold=0.6, min_gain=-1))
+    assert compares_with_champion(Promote(threshold=0.6, min_gain=-0.005))

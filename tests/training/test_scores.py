@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import log_loss, roc_auc_score
+
+from pipelines.training.evaluate import (
+    calibration,
+    constant_guess,
+    evaluation,
+    metrics,
+    roc_points,
+)
+from pipelines.training.scores import BINS, Scores, bins_of, roc_auc_of
+
+FLOATS = st.floats(-(2.0**100), 2.0**100, width=32, allow_subnormal=False)
+
+
+@given(st.lists(FLOATS, min_size=2, max_size=50))
+def test_bins_rise_with_outputs(values: list[float]) -> None:
+    ordered = np.sort(np.array(values, dtype=np.float32))
+    bins = bins_of(ordered)
+    assert (np.diff(bins) >= 0).all()
+    assert bins.min() >= 0
+    assert bins.max() < BINS
+
+
+def test_infinite_outputs_have_bins_too() -> None:
+    assert (np.diff(bins_of(np.array([-np.inf, -1, 0, 1, np.inf]))) > 0).all()
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 1000))
+def test_roc_auc_from_bins_is_that_of_the_rows_to_five_digits(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    labels = (random.random(5000) < 0.3).astype(np.float32)
+    outputs = (random.normal(size=5000) + labels - 1).astype(np.float32)
+    scores = Scores(binary=True)
+    for part in np.array_split(np.arange(5000), 7):
+        scores.add(np.zeros(len(part)), labels[part], outputs[part])
+    found = scores.metrics(scores.sums)["roc_auc"]
+    assert found == pytest.approx(roc_auc_score(labels, outputs), abs=1e-5)
+
+
+def test_sums_of_two_ranks_give_the_metrics_of_all_rows() -> None:
+    whole, one, other = (Scores(binary=True) for _ in range(3))
+    labels = np.array([0, 1, 1, 0], np.float32)
+    outputs = np.array([-1, 2, 0.5, 1], np.float32)
+    losses = np.array([0.5, 0.25, 1, 2])
+    whole.add(losses, labels, outputs)
+    one.add(losses[:1], labels[:1], outputs[:1])
+    other.add(losses[1:], labels[1:], outputs[1:])
+    found = whole.metrics(one.sums + other.sums)
+    assert found == whole.metrics(whole.sums) == {"loss": 0.9375, "roc_auc": 0.75}
+
+
+def test_roc_auc_without_a_class_is_no_number() -> None:
+    assert np.isnan(roc_auc_of(np.array([3.0]), np.array([0.0])))
+
+
+def test_metrics_are_those_of_scikit_learn() -> None:
+    random = np.random.default_rng(1)
+    labels = (random.random(400) < 0.4).astype(float)
+    chance = np.clip(0.4 * labels + random.random(400) * 0.6, 0, 1)
+    from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score
+
+    said = chance >= 0.5
+    assert metrics(labels, chance) == pytest.approx(
+        {
+            "accuracy": accuracy_score(labels, said),
+            "precision": precision_score(labels, said),
+            "recall": recall_score(labels, said),
+            "f1": f1_score(labels, said),
+            "roc_auc": roc_auc_score(labels, chance),
+            "log_loss": log_loss(labels, chance),
+        }
+    )
+
+
+def test_weights_count_rows_as_often_as_they_say() -> None:
+    labels, chance = np.array([0, 1, 1.0]), np.array([0.2, 0.6, 0.4])
+    weighted = metrics(labels, chance, np.array([1.0, 2.0, 1.0]))
+    assert weighted == pytest.approx(
+        metrics(np.array([0, 1, 1, 1.0]), np.array([0.2, 0.6, 0.6, 0.4]))
+    )
+
+
+def test_sure_and_wrong_predictions_have_a_finite_loss() -> None:
+    assert np.isfinite(metrics(np.array([0, 1.0]), np.array([1.0, 0.0]))["log_loss"])
+
+
+def test_no_rows_and_one_class_give_no_numbers_instead_of_errors() -> None:
+    assert all(np.isnan(value) for value in metrics(np.array([]), np.array([])).values())
+    found = metrics(np.ones(3), np.full(3, 0.2))
+    assert np.isnan(found["roc_auc"])
+    assert (found["precision"], found["recall"], found["f1"]) == (0, 0, 0)
+
+
+def test_a_constant_guess_ranks_nothing() -> None:
+    labels = np.array([0, 0, 0, 1.0])
+    found = constant_guess(labels, 0.25)
+    assert found["roc_auc"] == 0.5
+    assert found["accuracy"] == 0.75
+    assert found["log_loss"] == pytest.approx(log_loss(labels, np.full(4, 0.25)))
+
+
+def test_curves_are_short_and_cover_all_rows() -> None:
+    random = np.random.default_rng(2)
+    chance = random.random(5000)
+    labels = (random.random(5000) < chance).astype(float)
+    points = roc_points(labels, chance)
+    assert len(points) <= 200
+    assert (points[0], points[-1]) == ([0.0, 0.0], [1.0, 1.0])
+    bins = calibration(labels, chance)
+    assert sum(one["num_rows"] for one in bins) == 5000
+    assert all(abs(one["predicted"] - one["observed"]) < 0.1 for one in bins)
+
+
+def test_an_evaluation_takes_logits() -> None:
+    found = evaluation(np.array([0.0, 1.0]), np.array([-1.0, 1.0]), 0.5, "binary_crossentropy")
+    assert found["metrics"]["log_loss"] == pytest.approx(np.log1p(np.exp(-1)))
+    assert found["num_rows"] == 2

@@ -1,0 +1,110 @@
+"""Steps: what ranks add up is the gradient of the mean over the global batch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.training.memory import INPUTS, some_rows
+
+pytestmark = pytest.mark.tensorflow
+
+
+class Together:
+    """A rank whose `sum` adds what the other ranks gave before, or keeps its own for them."""
+
+    size = 2
+
+    def __init__(self, rank: int, others=()) -> None:
+        self.rank = rank
+        self.others = others
+        self.given = None
+
+    def sum(self, tensors):
+        self.given = [tensor.numpy() for tensor in tensors]
+        return [
+            tensor + sum(other[place] for other in self.others)
+            for place, tensor in enumerate(tensors)
+        ]
+
+
+def a_stepper(collective, options=None):
+    from pipelines.config.train import Optimizer
+    from pipelines.training.models import build_model
+    from pipelines.training.optimizer import build_optimizer
+    from pipelines.training.step import Stepper
+
+    model = build_model("mlp", INPUTS, options or {"hidden": [8], "dropout": 0.3}, seed=3)
+    optimizer = build_optimizer(Optimizer(name="sgd", momentum=0, learning_rate=0.1), 10)
+    return Stepper(model, optimizer, "binary_crossentropy", collective, seed=3)
+
+
+def a_batch(rows, weights=None):
+    import tensorflow as tf
+
+    data = some_rows(20, 1)
+    rows = np.asarray(rows, dtype=np.int64)
+    x = {name: tf.constant(data[name][rows]) for name in ("numeric", "category")}
+    batch = ({**x, "row": tf.constant(rows)}, tf.constant(data["label"][rows]))
+    if weights is not None:
+        batch = (*batch, tf.constant(np.asarray(weights, np.float32)[rows]))
+    return batch
+
+
+def one_step(stepper, batch):
+    import tensorflow as tf
+
+    totals = stepper.train_step(batch, tf.constant(0))
+    return stepper.model.get_weights(), totals.numpy()
+
+
+@pytest.mark.parametrize("options", [None, {"hidden": [8], "l2": 0.1, "embedding_dropout": 0.2}])
+@pytest.mark.parametrize("other", [[1, 3, 5, 7, 9, 11, 13], [19], []])
+def test_uneven_ranks_move_the_weights_as_one_rank_would(other, options) -> None:
+    from pipelines.training.collective import SingleProcess
+
+    mine = [row for row in range(20) if row not in other]
+    alone, alone_totals = one_step(a_stepper(SingleProcess(), options), a_batch(range(20)))
+    first = Together(1)
+    one_step(a_stepper(first, options), a_batch(other))
+    weights, totals = one_step(a_stepper(Together(0, [first.given]), options), a_batch(mine))
+    for got, expected in zip(weights, alone, strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(totals, alone_totals, rtol=1e-5, atol=1e-6)
+
+
+def test_a_loss_that_a_layer_hid_shows_in_the_gradient() -> None:
+    import tensorflow as tf
+
+    from pipelines.training.collective import SingleProcess
+
+    x, y = a_batch(range(20))
+    hidden = {**x, "numeric": tf.fill(x["numeric"].shape, np.inf)}
+    _, totals = one_step(a_stepper(SingleProcess(), {"hidden": [8]}), (hidden, y))
+    assert not np.isfinite(totals[3])
+
+
+def test_a_row_of_weight_two_counts_as_two_rows() -> None:
+    from pipelines.training.collective import SingleProcess
+
+    options = {"hidden": [8]}
+    weights = np.ones(20)
+    weights[4] = 2
+    weighted, _ = one_step(a_stepper(SingleProcess(), options), a_batch(range(20), weights))
+    doubled, _ = one_step(a_stepper(SingleProcess(), options), a_batch([*range(20), 4]))
+    for got, expected in zip(weighted, doubled, strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_the_gradient_is_clipped_after_the_sum_over_ranks() -> None:
+    import keras
+
+    from pipelines.config.train import Optimizer
+    from pipelines.training.optimizer import build_optimizer
+
+    variable = keras.Variable(np.zeros(2, np.float32))
+    optimizer = build_optimizer(
+        Optimizer(name="sgd", momentum=0, learning_rate=1.0, clip_norm=0.5), 10
+    )
+    optimizer.apply([keras.ops.convert_to_tensor([3.0, 4.0])], [variable])
+    np.testing.assert_allclose(variable.numpy(), [-0.3, -0.4], rtol=1e-6)
