@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipelines.errors import FeedError
+from pipelines.feed.buffers import Arrays, Pool
 
 if TYPE_CHECKING:
     from pipelines.feed.columns import FeedColumns
     from pipelines.feed.plan import RankPlan
     from pipelines.feed.reader import WindowReader
-    from pipelines.feed.window import Arrays, Window
+    from pipelines.feed.window import Window
 
 _CHUNK_BYTES = 4 << 20
 
@@ -29,8 +30,9 @@ def chunks(plan: RankPlan, columns: FeedColumns, reader: WindowReader) -> Iterat
     width = sum(np.dtype(one.dtype).itemsize * len(one.columns) for one in columns.components)
     size = max(1024, _CHUNK_BYTES // (width + 8))
     start, stop = plan.rows_before(plan.start_step), plan.rows_before(plan.steps)
+    pool = Pool(columns, min(size, stop - start))
     for first in range(start, stop, size):
-        yield slots.take(first, min(first + size, stop), columns)
+        yield slots.take(first, min(first + size, stop), pool)
 
 
 class _Slots:
@@ -41,10 +43,10 @@ class _Slots:
         self._windows = iter(reader)
         self._waiting: list[list[Window]] = [[] for _ in plan.streams]
 
-    def take(self, first: int, last: int, columns: FeedColumns) -> Arrays:
+    def take(self, first: int, last: int, pool: Pool) -> Arrays:
         """Return the rank's rows `[first, last)`."""
         count = len(self._waiting)
-        out = {one.name: one.empty(last - first) for one in columns.components}
+        out = pool.take(last - first)
         out["row"] = np.arange(first, last, dtype=np.int64) * self._plan.size + self._plan.rank
         for slot in range(count):
             row, stop = -(-(first - slot) // count), -(-(last - slot) // count)

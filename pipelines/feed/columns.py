@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -34,10 +34,6 @@ class Component:
     dtype: type[np.generic]
     columns: tuple[str, ...]
     is_matrix: bool
-
-    def empty(self, rows: int) -> np.ndarray[Any, Any]:
-        """Return a new array for `rows` rows, not filled."""
-        return np.empty((rows, len(self.columns)) if self.is_matrix else (rows,), self.dtype)
 
 
 @dataclass(frozen=True)

@@ -67,17 +67,17 @@ class Decoder:
         """Return a stored column as a numpy array of the component's type."""
         import pyarrow as pa
 
-        file = piece.layout.file
-        column = table[name] if name in table.column_names else None
+        file, wanted = piece.layout.file, pa.from_numpy_dtype(component.dtype)
         try:
-            if column is None:
-                value = pa.scalar(file.partition_values[name]).cast(
-                    pa.from_numpy_dtype(component.dtype)
-                )
-                column = pa.repeat(value, table.num_rows)
-            # A number that float32 can't hold exactly is rounded; a cast to integers must be exact.
-            is_float = np.issubdtype(component.dtype, np.floating)
-            column = column.cast(pa.from_numpy_dtype(component.dtype), safe=not is_float)
+            if name in table.column_names:
+                column = table[name]
+            else:
+                value = pa.scalar(file.partition_values[name]).cast(wanted)
+                column = pa.chunked_array([pa.repeat(value, table.num_rows)])
+            if column.type != wanted:
+                # A number that float32 can't hold is rounded; a cast to integers must be exact.
+                is_float = np.issubdtype(component.dtype, np.floating)
+                column = column.cast(wanted, safe=not is_float)
         except pa.ArrowInvalid as error:
             raise FeedError(
                 f"column '{name}' in {file.path} of {self._plan.table} can't be fed as "
@@ -88,7 +88,8 @@ class Decoder:
                 f"column '{name}' in {file.path} of {self._plan.table} has {column.null_count} "
                 "nulls in one row group; a model input must have none. Impute them in `normalize`."
             )
-        return column.to_numpy()
+        # One chunk is handed out without a copy; ChunkedArray.to_numpy always makes one.
+        return column.chunk(0).to_numpy() if column.num_chunks == 1 else column.to_numpy()
 
 
 def _fill_matrix(out: Any, rows: Any, sources: list[Any], part: Any) -> None:

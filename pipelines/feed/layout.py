@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipelines.errors import FeedError
-from pipelines.feed.window import Target, Windows
+from pipelines.feed.window import Target, Windows, window_pool
 from pipelines.lake.storage import TableFiles
 
 if TYPE_CHECKING:
@@ -107,8 +107,9 @@ def pieces(
 
     Lazy: files are looked at, and windows made, as their turn comes.
     """
+    pool = window_pool(plan, columns)
     streams = (
-        _stream_pieces(plan, Windows(plan, slot, columns), layout_of)
+        _stream_pieces(plan, Windows(plan, slot, pool), layout_of)
         for slot in range(len(plan.streams))
     )
     for _, piece in heapq.merge(*streams, key=lambda needed: needed[0]):

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pipelines.feed.layout import Layout, Piece, pieces, read_layout
-from pipelines.feed.window import Window, Windows
+from pipelines.feed.window import Window, Windows, window_pool
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,6 +50,8 @@ class PetastormReader:
                 layouts[file.path] = read_layout(plan, file)
             return layouts[file.path]
 
+        if plan.files:
+            layout_of(plan.files[0])  # Petastorm looks at it: a missing file is told our way
         self._reader = open_reader(plan, columns, pieces(plan, columns, layout_of), threads)
 
     def __iter__(self) -> Iterator[Window]:
@@ -79,8 +81,9 @@ class MemoryReader:
         self._tables = tables
 
     def __iter__(self) -> Iterator[Window]:
+        pool = window_pool(self._plan, self._columns)
         for slot, stream in enumerate(self._plan.streams):
-            windows = Windows(self._plan, slot, self._columns)
+            windows = Windows(self._plan, slot, pool)
             for index, first, last, at in zip(
                 stream.files, stream.first, stream.last, stream.at, strict=True
             ):

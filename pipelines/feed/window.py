@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
+from pipelines.feed.buffers import Arrays, Pool
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from pipelines.feed.columns import FeedColumns
     from pipelines.feed.plan import RankPlan, StreamPlan
-
-Arrays = dict[str, "np.ndarray[Any, Any]"]
 
 
 @dataclass(eq=False)
@@ -55,7 +54,7 @@ class Windows:
 
     plan: RankPlan
     slot: int
-    columns: FeedColumns
+    pool: Pool
     _last: Window | None = field(default=None, init=False)
 
     @property
@@ -88,7 +87,13 @@ class Windows:
                 low=low,
                 high=high,
                 places=order.places(stream, number),
-                arrays={one.name: one.empty(high - low) for one in self.columns.components},
+                arrays=self.pool.take(high - low),
                 missing=high - low,
             )
         return self._last
+
+
+def window_pool(plan: RankPlan, columns: FeedColumns) -> Pool:
+    """Return a pool of arrays that hold any window of a plan."""
+    longest = max((stream.stop for stream in plan.streams), default=0)
+    return Pool(columns, min(plan.order.window_rows, longest))

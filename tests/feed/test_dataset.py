@@ -98,11 +98,10 @@ def test_going_through_it_again_reads_the_same_rows_again(make_table):
 def test_keras_fits_on_it(make_table):
     import keras
 
-    inputs = {"numeric": keras.Input((2,), name="numeric")}
-    model = keras.Model(inputs, keras.layers.Dense(1)(inputs["numeric"]))
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
-    plan = plan_of(make_table([100]))
-    dataset = make_dataset(plan.for_rank(0, 1), FeedColumns(numeric=("a", "b")))
+    plan = plan_of(make_table([100])).for_rank(0, 1)
+    dataset = make_dataset(plan, COLUMNS).map(lambda x, y: (x["numeric"], y))
     history = model.fit(dataset, epochs=2, shuffle=False, verbose=0)
     assert len(history.history["loss"]) == 2
 

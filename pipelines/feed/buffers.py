@@ -1,0 +1,63 @@
+"""Arrays that are used again and again: fresh memory costs a page fault for every 4 KB."""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from pipelines.feed.columns import Component, FeedColumns
+
+Arrays = dict[str, "np.ndarray[Any, Any]"]
+
+ALIGNMENT = 64
+"""TensorFlow takes arrays that start at a multiple of this as they are, others it copies."""
+
+
+class Buffer:
+    """One set of arrays for `rows` rows, aligned."""
+
+    def __init__(self, components: tuple[Component, ...], rows: int) -> None:
+        self._memory: list[np.ndarray[Any, Any]] = []
+        self.arrays: Arrays = {}
+        for one in components:
+            count = rows * (len(one.columns) if one.is_matrix else 1)
+            memory = np.empty(count * np.dtype(one.dtype).itemsize + ALIGNMENT, np.uint8)
+            start = -memory.ctypes.data % ALIGNMENT
+            flat = memory[start : memory.size - ALIGNMENT + start].view(one.dtype)
+            self.arrays[one.name] = flat.reshape(rows, -1) if one.is_matrix else flat
+            self._memory.append(memory)
+
+    def first(self, rows: int) -> Arrays:
+        """Return the arrays' first rows; they share the buffer's memory."""
+        return {name: array[:rows] for name, array in self.arrays.items()}
+
+    @property
+    def is_free(self) -> bool:
+        """Whether nobody else looks at the memory any more.
+
+        Every view, and every tensor TensorFlow made without copying, holds a reference to it.
+        """
+        # In the list, by our own view, and by the argument of getrefcount.
+        return all(sys.getrefcount(self._memory[i]) <= 3 for i in range(len(self._memory)))
+
+
+class Pool:
+    """Buffers of one size: hands out a free one, or makes one more."""
+
+    def __init__(self, columns: FeedColumns, rows: int) -> None:
+        self._components = columns.components
+        self._rows = rows
+        self._buffers: deque[Buffer] = deque()
+
+    def take(self, rows: int) -> Arrays:
+        """Return arrays for `rows` rows. They come back by themselves once nobody uses them."""
+        for _ in range(len(self._buffers)):
+            self._buffers.rotate(-1)
+            if self._buffers[-1].is_free:
+                return self._buffers[-1].first(rows)
+        self._buffers.append(Buffer(self._components, self._rows))
+        return self._buffers[-1].first(rows)
