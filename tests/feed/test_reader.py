@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipelines.errors import FeedError, SchemaError
+from pipelines.feed.buffers import Buffer, Pool
 from pipelines.feed.chunks import chunks
 from pipelines.feed.columns import FeedColumns
 from pipelines.feed.layout import pieces, read_layout
@@ -108,16 +109,16 @@ def test_windows_in_memory_do_not_grow_with_the_table(make_table):
         plan = plan_of(make_table(rows, name=name), streams=3, window_rows=30).for_rank(0, 1)
         reader, most = PetastormReader(plan, COLUMNS, threads=1), 0
         for _ in chunks_of_ten(plan, reader):
-            most = max(most, sum(isinstance(one, Window) for one in gc.get_objects()))
+            most = max(most, sum(isinstance(one, Window | Buffer) for one in gc.get_objects()))
         reader.close()
         return most
 
     def chunks_of_ten(plan, reader):
         from pipelines.feed import chunks as module
 
-        slots = module._Slots(plan, reader)
+        slots, pool = module._Slots(plan, reader), Pool(COLUMNS, 10)
         for first in range(0, plan.num_rows - 9, 10):
-            yield slots.take(first, first + 10, COLUMNS)
+            yield slots.take(first, first + 10, pool)
 
     small, large = most_windows([300], "small"), most_windows([300] * 10, "large")
     assert large <= small + 3
