@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import builtins
 import json
 import os
+import re
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pipelines.errors import TidemillError
+from pipelines import errors
 from pipelines.registry.quiet import load_tensorflow
 from pipelines.training.collective import Collective, Horovod, SingleProcess
 from pipelines.training.report import Address, Reporter
 
 if TYPE_CHECKING:
     from pyspark import BarrierTaskContext
+
+
+_RAISED = r"(?:^|\}\} )(\w+): (.*?)\nTraceback \(most"
 
 
 class Tell(Protocol):
@@ -79,16 +84,30 @@ def prepare(threads: int, gpus: Sequence[str] = ()) -> None:
 
 def describe(error: BaseException) -> dict[str, Any]:
     """Return what the driver should know of a failure, as plain data."""
-    cause = f"{type(error).__name__}: {error}"
-    collective = not isinstance(error, TidemillError) and "horovod" in cause.lower()
-    passing = collective or isinstance(error, OSError | MemoryError)
+    kind, message = _told_by_python(error) or (type(error).__name__, str(error))
+    is_ours = hasattr(errors, kind)
+    is_collective = not is_ours and "horovod" in f"{kind} {message}".lower()
+    is_passing = is_collective or kind == "MemoryError" or _is_os_error(kind)
     return {
-        "kind": type(error).__name__,
-        "message": str(error),
+        "kind": kind,
+        "message": message,
         "traceback": "".join(traceback.format_exception(error))[-8000:],
-        "is_collective": collective,
-        "is_final": not passing,
+        "is_collective": is_collective,
+        "is_final": not is_passing,
     }
+
+
+def _told_by_python(error: BaseException) -> tuple[str, str] | None:
+    """Return what a Python function in a TensorFlow graph (the feed's) had raised."""
+    if "PyFunc" not in str(error):
+        return None
+    found = re.search(_RAISED, str(error), re.DOTALL | re.MULTILINE)
+    return (found[1], found[2]) if found else None
+
+
+def _is_os_error(kind: str) -> bool:
+    found = getattr(builtins, kind, None)
+    return isinstance(found, type) and issubclass(found, OSError)
 
 
 @contextmanager

@@ -71,10 +71,14 @@ class Trained:
 
 def train_rank(rank: Rank, work: Work) -> Trained:
     """Train as one rank and evaluate on the test split; every rank returns the same."""
+    import keras
+
     from pipelines.training.models import build_model
     from pipelines.training.models.inference import inference_model, model_bytes
     from pipelines.training.optimizer import build_optimizer
 
+    # Names of layers count from 1 again: dropout follows them, and Python workers are reused.
+    keras.utils.clear_session()
     settings, collective = work.settings, rank.collective
     model = build_model(settings.model, work.inputs, settings.options, settings.seed)
     epoch = work.rows.training(0, collective.rank, collective.size, 0)

@@ -100,6 +100,25 @@ def test_earlier_attempts_and_strangers_are_not_heard(listener, heard) -> None:
     assert listener.ranks == {}
 
 
+@pytest.mark.tensorflow
+def test_an_error_of_the_feed_comes_out_of_the_graph_as_it_was_raised() -> None:
+    import tensorflow as tf
+
+    from pipelines.errors import FeedError
+
+    def rows():
+        yield 1.0
+        raise FeedError("gold.toy at version 3: a.parquet is gone.\nRun it: again")
+
+    dataset = tf.data.Dataset.from_generator(rows, output_signature=tf.TensorSpec((), tf.float32))
+    with pytest.raises(tf.errors.OpError) as caught:
+        list(dataset.batch(1))
+    told = describe(caught.value)
+    assert told["kind"] == "FeedError"
+    assert told["message"] == "gold.toy at version 3: a.parquet is gone.\nRun it: again"
+    assert told["is_final"]
+
+
 def test_errors_of_the_task_are_final_and_broken_connections_are_not() -> None:
     assert describe(ValueError("x"))["is_final"]
     assert describe(NotFiniteLoss("x"))["is_final"]
