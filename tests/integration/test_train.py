@@ -1,0 +1,284 @@
+"""`train` and `promote` on a real training set, with real ranks in Spark's barrier stage."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import functools
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipelines.config.load import load_pipeline
+from pipelines.config.normalize import Normalize
+from pipelines.config.train import Promote, Train
+from pipelines.errors import EmptySplit, GateRefused, SettingsError, TrainingError
+from pipelines.lake.catalog import Lake
+from pipelines.lake.read import read_at
+from pipelines.lake.snapshot import take_snapshot
+from pipelines.lake.write import replace_slice
+from pipelines.registry.bundle import load_bundle
+from pipelines.registry.champion import champion, find_champion
+from pipelines.run import Run
+from pipelines.runner import run_stage
+from tests.conftest import ROOT
+
+# MLflow and petastorm warn of their own use of libraries.
+pytestmark = [
+    pytest.mark.spark,
+    pytest.mark.tensorflow,
+    pytest.mark.filterwarnings("ignore"),
+    pytest.mark.timeout(1800),
+]
+
+NORMALIZE = {
+    "training_set": "flights_training",
+    "split": {
+        "by": "date",
+        "train": [dt.date(2013, 1, 1), dt.date(2013, 1, 20)],
+        "validation": [dt.date(2013, 1, 21), dt.date(2013, 1, 25)],
+        "test": [dt.date(2013, 1, 26), dt.date(2013, 1, 30)],
+    },
+    "features": {
+        "wind": {"kind": "numeric", "missing_flag": True},
+        "distance": {"kind": "numeric", "log1p": True},
+        "carrier": {"kind": "category"},
+    },
+    "row_group_rows": 100,
+    "file_rows": 300,
+}
+TRAIN = {
+    "options": {"hidden": [16, 8], "dropout": 0.1},
+    "optimizer": {"learning_rate": 0.01},
+    "batch_size": 128,
+    "epochs": 3,
+    "window_rows": 64,
+    "checkpoint_steps": 4,
+    "max_restarts": 1,
+    "early_stopping": None,
+}
+PROMOTE = {"threshold": 0.6, "min_gain": -0.05}
+TABLE = "gold.flights_training"
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    return Lake(str(tmp_path_factory.mktemp("lake")))
+
+
+@pytest.fixture(scope="module")
+def open_run(spark, lake):
+    """Opens a run with settings of `train` or `promote` changed."""
+    flights = load_pipeline("flights", None, ["landing=nowhere"], lake.root, ROOT)
+
+    def open_it(run_id: str, promote: dict[str, Any] | None = None, **train: Any) -> Run:
+        pipeline = flights.model_copy(
+            update={
+                "normalize": Normalize.model_validate(NORMALIZE),
+                "train": Train.model_validate({**TRAIN, **train}),
+                "promote": Promote.model_validate({**PROMOTE, **(promote or {})}),
+            }
+        )
+        return Run(pipeline, spark, lake, run_id)
+
+    return open_it
+
+
+@pytest.fixture(scope="module")
+def training_set(spark, lake, open_run) -> int:
+    """Version of a training set made by `normalize` from features of thirty days."""
+    random = np.random.default_rng(3)
+    rows = []
+    for day in range(30):
+        for number in range(50):
+            wind, distance = float(random.normal()), float(random.uniform(100, 3000))
+            carrier = str(random.choice(["UA", "AA", "B6"]))
+            score = 2 * wind * (1 if carrier == "UA" else -1) + distance / 1500 - 1
+            is_late = int(random.random() < 1 / (1 + np.exp(-2 * score)))
+            key = (dt.date(2013, 1, day + 1), carrier, number, "JFK")
+            rows.append((*key, is_late, None if number % 17 == 0 else wind, distance))
+    schema = (
+        "flight_date DATE, carrier STRING, flight INT, origin STRING, is_late INT, "
+        "wind DOUBLE, distance DOUBLE"
+    )
+    frame = spark.createDataFrame(rows, schema)
+    replace_slice(frame, lake, "gold.flights", "true", partition_by=["flight_date"])
+    return run_stage("normalize", open_run("prepare")).written[TABLE]
+
+
+@pytest.fixture(scope="module")
+def trained(training_set, open_run):
+    """The result of `train` with two ranks."""
+    events: list[dict[str, Any]] = []
+    run = dataclasses.replace(open_run("two-ranks"), progress=events.append)
+    return run_stage("train", run), events
+
+
+@pytest.fixture
+def launched(spark, lake, training_set):
+    """A function that launches ranks and gives rank 0's `Trained`."""
+    from pipelines.features.store import load_spec
+    from pipelines.training.launcher import Ranks, launch
+    from pipelines.training.rows import FeedRows
+    from pipelines.training.work import Work, train_rank
+
+    spec = load_spec(spark, lake, "flights", "flights_training", training_set)
+
+    def launch_it(folder: Path, ranks: int, on_step: Any = None, progress: Any = None) -> Any:
+        settings = Train.model_validate({**TRAIN, "ranks": ranks})
+        place = lake.path(TABLE)
+        snapshots = {
+            split: take_snapshot(place, training_set, {"_split": split})
+            for split in ("train", "validation", "test")
+        }
+        rows = FeedRows(snapshots, spec.inputs, settings)
+        work = Work(settings, spec.inputs, rows, str(folder), {TABLE: training_set}, on_step)
+        wanted = Ranks(ranks, settings.streams, wait=5, max_restarts=settings.max_restarts)
+        return launch(spark, functools.partial(train_rank, work=work), wanted, progress)
+
+    return launch_it
+
+
+def weights_in(bundle_folder: str) -> list[np.ndarray]:
+    return load_bundle(bundle_folder).load_model().get_weights()
+
+
+def losses(history: list[dict[str, Any]]) -> list[float]:
+    return [epoch[name] for epoch in history for name in ("loss", "val_loss", "val_roc_auc")]
+
+
+def test_a_training_leaves_a_bundle_that_says_where_it_came_from(trained, lake, training_set):
+    result, events = trained
+    bundle = load_bundle(result.details["bundle"])
+    assert bundle.tables == {TABLE: training_set, "gold.flights": 1}
+    assert result.counts == {
+        "train_rows": 1000,
+        "validation_rows": 250,
+        "test_rows": 250,
+        "epochs": 3,
+        "model_version": 1,
+    }
+    assert result.details["ranks"] == 2
+    assert result.details["metrics"]["roc_auc"] > 0.75
+    assert result.details["metrics"]["log_loss"] < result.details["constant_metrics"]["log_loss"]
+    assert bundle.evaluation["num_rows"] == 250
+    assert [one["epoch"] for one in events if one["event"] == "epoch"] == [1, 2, 3]
+    assert {one["epochs"] for one in events if one["event"] == "step"} == {3}
+    assert not list(Path(lake.training("flights", "two-ranks")).glob("checkpoint-*"))
+
+
+def test_a_run_that_finished_is_not_trained_again(trained, open_run, monkeypatch):
+    from pipelines.training import launcher
+
+    monkeypatch.setattr(launcher, "launch", lambda *_: pytest.fail("trained again"))
+    again = run_stage("train", open_run("two-ranks"))
+    before, _ = trained
+    assert again.counts == before.counts
+    assert again.details == before.details
+    with pytest.raises(TrainingError, match=r"train\.epochs.*new run id"):
+        run_stage("train", open_run("two-ranks", epochs=9))
+
+
+def test_one_rank_gives_the_same_model_as_two(trained, launched, tmp_path):
+    result, _ = trained
+    one = launched(tmp_path, 1)
+    two = load_bundle(result.details["bundle"])
+    assert one.ranks == 1
+    np.testing.assert_allclose(losses(one.history), losses(two.history), rtol=1e-5)
+    for mine, other in zip(one.weights, weights_in(result.details["bundle"]), strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-4, atol=1e-5)
+
+
+def test_a_rank_that_dies_costs_nothing_but_time(trained, launched, tmp_path):
+    died = tmp_path / "died"
+
+    def die_once(rank: int, epoch: int, step: int) -> None:
+        if (rank, epoch, step) == (1, 1, 4) and not died.exists():
+            died.touch()
+            os._exit(1)
+
+    events: list[dict[str, Any]] = []
+    survived = launched(tmp_path / "run", 2, die_once, events.append)
+    result, _ = trained
+    assert died.exists()
+    assert survived.restarts == 1
+    for mine, other in zip(survived.weights, weights_in(result.details["bundle"]), strict=True):
+        np.testing.assert_array_equal(mine, other)
+    notes = [event["text"] for event in events if event["event"] == "note"]
+    assert "rank 1 (epoch 2, step 4) was lost" in notes[0]
+    assert notes[1] == "going on from a checkpoint at epoch 2, step 5"
+
+
+def test_when_all_restarts_fail_the_first_cause_is_named(launched, tmp_path):
+    def die(rank: int, epoch: int, step: int) -> None:
+        if rank == 1 and step == 4:
+            os._exit(1)
+
+    with pytest.raises(TrainingError, match=r"failed 2 times\..*rank 1 \(epoch 1, step 4\) was"):
+        launched(tmp_path, 2, die)
+
+
+def test_an_error_of_the_task_is_told_with_its_rank_and_not_tried_again(launched, tmp_path):
+    def fail(rank: int, epoch: int, step: int) -> None:
+        if rank == 1:
+            raise ValueError("no such thing")
+
+    events: list[dict[str, Any]] = []
+    with pytest.raises(TrainingError, match=r"^rank 1 .*failed: ValueError: no such thing"):
+        launched(tmp_path, 2, fail, events.append)
+    assert not [event for event in events if event["event"] == "note"]
+
+
+def test_more_ranks_than_slots_are_refused_with_the_number_there_is(open_run, training_set):
+    with pytest.raises(TrainingError, match=r"needs 4 slots .* \(local\[2\]\) has 2"):
+        run_stage("train", open_run("too-many", ranks=4))
+
+
+def test_a_batch_larger_than_the_training_split_is_refused(open_run, training_set):
+    with pytest.raises(SettingsError, match="5000` is more than the 1000 rows"):
+        run_stage("train", open_run("too-large", batch_size=5000))
+
+
+def test_an_unknown_option_is_refused_before_ranks_start(open_run, training_set):
+    with pytest.raises(SettingsError, match=r"train\.options\.hiden"):
+        run_stage("train", open_run("typo", options={"hiden": [3]}))
+
+
+def test_a_training_set_without_test_rows_is_refused(spark, tmp_path, open_run, training_set, lake):
+    other = Lake(str(tmp_path / "other"))
+    rows = read_at(spark, lake, TABLE, training_set).where("_split <> 'test'")
+    replace_slice(rows, other, TABLE, "true", partition_by=["_split"])
+    replace_slice(spark.range(1).toDF("x"), other, "gold.flights", "true")
+    run = dataclasses.replace(open_run("no-test"), lake=other)
+    with pytest.raises(EmptySplit, match="no rows in the split 'test'"):
+        run_stage("train", run)
+
+
+def test_only_a_better_candidate_becomes_champion(trained, open_run, lake):
+    assert find_champion(lake, "flights_late") is None
+    first = run_stage("promote", open_run("two-ranks"))
+    assert first.details["champion_before"] is None
+    assert champion(lake, "flights_late").version == 1
+    # Again: the candidate is champion already.
+    assert run_stage("promote", open_run("two-ranks")).details["model_version"] == 1
+
+    weak = {"epochs": 1, "optimizer": {"learning_rate": 1e-6}}
+    assert run_stage("train", open_run("weak", **weak)).counts["model_version"] == 2
+    with pytest.raises(GateRefused) as refused:
+        run_stage("promote", open_run("weak", **weak))
+    assert refused.value.exit_code == 3
+    said = str(refused.value)
+    result, _ = trained
+    assert "version 2 (run weak) was not promoted:\n- roc_auc is " in said
+    area = result.details["metrics"]["roc_auc"]
+    assert f"against {area:.4f} of the champion (version 1)" in said, "scored on the same rows"
+    assert champion(lake, "flights_late").version == 1
+
+    easy = {"threshold": 0.0, "beat_constant": False, "min_gain": -0.9}
+    passed = run_stage("promote", open_run("later", easy))
+    assert passed.details["model_version"] == 2
+    assert passed.details["champion_metrics"] == pytest.approx(result.details["metrics"], rel=1e-4)
+    assert champion(lake, "flights_late").version == 2
