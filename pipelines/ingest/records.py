@@ -149,7 +149,7 @@ def _read_json(
             F.size(unknown) > 0,
             F.concat(F.lit("keys that are not declared: "), F.array_join(unknown, ", ")),
         )
-        .when(_has_wrong_bytes([value]), F.lit(_WRONG_BYTES))
+        .when(_has_wrong_bytes([F.col("_raw")]), F.lit(_WRONG_BYTES))
     )
     return lines.select(
         F.col("_metadata.file_path").alias("_link"),

@@ -17,6 +17,7 @@ from pipelines.ingest.ledger import (
     Batch,
     Intent,
     Known,
+    Status,
     add_unfinished,
     changed_files,
     check_still_there,
@@ -53,12 +54,14 @@ class SourceIngest:
         self._intent = Intent(self.spark, self.lake, self.pipeline, self.name)
         self._known: dict[str, Known] = read_ledger(self.spark, self.lake, self.name)
         self._unfinished = self._intent.unfinished(self._known)
+        self._listed: list[LandingFile] = []
         self._changed: list[LandingFile] = []
 
     def check(self, listed: list[LandingFile]) -> None:
         """Find changed files; raise FileChanged where that stops the run. Writes nothing."""
         if self._unfinished:
             check_still_there(self._unfinished, listed, self.landing)
+        self._listed = listed
         known = add_unfinished(self._known, self._unfinished)
         self._changed = changed_files(listed, known, self.source, self.name)
 
@@ -71,12 +74,24 @@ class SourceIngest:
         return start_stream(self.spark, self.landing, self.source, checkpoint, self._on_batch)
 
     def correct(self) -> None:
-        """Read changed files again, each whole and under a transaction id of its own."""
+        """Read what no stream hands over: changed files, and those it passed by.
+
+        A stream passes by an empty file and takes it for done; a file that was empty once and has
+        content now is read here.
+        """
+        passed_by = [file for file in self._listed if file.path not in self._known]
+        for file in passed_by:
+            logger.warning("%s: %s was empty when it was first seen", self.name, file.path)
+            self._read_alone(file, "ingested")
         for file in self._changed:
-            # The size is part of the name: some stores keep times only to the second.
-            sign = hashlib.sha256(f"{file.path}\n{file.length}".encode()).hexdigest()[:16]
-            app_id = f"ingest.{self.pipeline}.{self.name}.correction.{sign}"
-            self._write(Batch(app_id, file.modified_ms, CORRECTION_BATCH, (file,), "corrected"))
+            self._read_alone(file, "corrected")
+
+    def _read_alone(self, file: LandingFile, status: Status) -> None:
+        """Read a file whole, under a transaction id of its own."""
+        # The size is part of the name: some stores keep times only to the second.
+        sign = hashlib.sha256(f"{file.path}\n{file.length}".encode()).hexdigest()[:16]
+        app_id = f"ingest.{self.pipeline}.{self.name}.correction.{sign}"
+        self._write(Batch(app_id, file.modified_ms, CORRECTION_BATCH, (file,), status))
 
     def _on_batch(self, files: list[LandingFile], stream: str, number: int) -> None:
         """Write a batch of the stream.

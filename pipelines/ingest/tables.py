@@ -71,7 +71,7 @@ def files_schema() -> StructType:
     """Return the schema of `bronze.<source>_files`.
 
     `status` is ingested, corrected (a changed file, read again) or rejected (as a whole);
-    `records` counts good and malformed ones. `_batch` is -1 for a correction.
+    `records` counts good and malformed ones. `_batch` is -1 for a file that was read alone.
     """
     from pyspark.sql import types as T
 
