@@ -13,9 +13,11 @@ class Featurize(Settings):
     table: str
     sql: tuple[str, ...] = ()
     """SQL files in the pipeline's folder, run in order. All but the last define a view of the
-    file's name for those that follow; the last one gives the feature rows."""
+    file's name for those that follow; the last one gives the feature rows. They know `:since` and
+    `:until`, the first and last day asked for, and `:timezone`, the pipeline's."""
     function: str | None = None
-    """`module:function(tables: dict[str, DataFrame], dates) -> DataFrame`, instead of `sql`."""
+    """`module:function(tables, since, until) -> DataFrame`, instead of `sql`. `tables` maps the
+    names in `reads` to DataFrames; `since` and `until` are the first and last day asked for."""
     reads: dict[str, str]
     """Silver tables the queries may read, each with an SQL expression for the time at which its
     rows were available. Names are as in the queries, `silver.flights`."""

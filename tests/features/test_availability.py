@@ -1,0 +1,104 @@
+"""Nothing in a feature row was known only after its prediction, on a real slice of flights."""
+
+import datetime as dt
+from contextlib import ExitStack
+from dataclasses import replace
+
+import pytest
+
+from pipelines.config.load import load_pipeline
+from pipelines.features.availability import find_leaks, known_at
+from pipelines.features.query import Span, SqlFile, Tables, run_sql
+from tests.features.silver import silver_tables
+
+pytestmark = pytest.mark.spark
+
+# Clocks were put forward on this day.
+DAY = dt.date(2013, 3, 10)
+
+
+@pytest.fixture(scope="module")
+def flights(project):
+    return load_pipeline("flights", root=project)
+
+
+@pytest.fixture(scope="module")
+def tables(spark, flights, flights_landing):
+    session = spark.newSession()
+    session.conf.set("spark.sql.session.timeZone", "UTC")
+    read = silver_tables(session, flights_landing(dt.date(2013, 3, 12)), flights)
+    with ExitStack() as keep:
+        for df in read.values():
+            keep.callback(df.persist().unpersist)
+        yield Tables(read)
+
+
+@pytest.fixture
+def compute(flights):
+    """A function that computes a day's rows, from SQL files that `change` may have changed."""
+    with ExitStack() as keep:
+
+        def computed(tables, day, change=lambda file: file):
+            files = [change(SqlFile.read(flights.folder, name)) for name in flights.featurize.sql]
+            return run_sql(files, tables, Span(day, day, flights.timezone), keep)
+
+        yield computed
+
+
+def some_rows(df, *conditions):
+    """For each condition the first row that fulfils it."""
+    ordered = df.orderBy("prediction_at", "carrier", "flight", "origin").persist()
+    rows = [ordered.where(condition).first() for condition in conditions]
+    ordered.unpersist()
+    return rows
+
+
+def test_a_row_is_identical_when_all_that_came_later_is_deleted(flights, tables, compute):
+    rows = some_rows(
+        compute(tables, DAY),
+        # Predicted before the morning's report came in, and after it.
+        "sched_minute BETWEEN 400 AND 420 AND tailnum IS NOT NULL",
+        "sched_minute > 1200 AND legs_before > 0 AND wind_gust IS NOT NULL",
+    )
+    early, late = rows
+    assert early.flight_flights_28d > 0
+    assert late.mean_delay_1d != early.mean_delay_1d
+
+    assert find_leaks(rows, tables, flights.featurize, compute) == []
+
+
+def test_much_of_what_the_flights_read_came_later(flights, tables):
+    settings = flights.featurize
+    moment = dt.datetime(2013, 3, 10, 16)
+    for name in ("silver.flights", "silver.outcomes", "silver.weather"):
+        earlier = known_at(tables, settings, moment)[name].count()
+        assert 0 < earlier < tables[name].count()
+
+
+@pytest.mark.parametrize(
+    ("name", "honest", "leaking", "columns"),
+    [
+        # Reports count from the day they are about, not from when they came in.
+        (
+            "last_report",
+            "r.reported_at <= m.prediction_at",
+            "r.report_day <= date(m.prediction_at)",
+            {"mean_delay_1d", "late_rate_28d", "carrier_late_rate_7d"},
+        ),
+        # An observation is used in the hour it was made, before it was known.
+        ("weather_by_hour", "observed_at + INTERVAL 1 HOUR", "observed_at", {"temp", "humid"}),
+    ],
+)
+def test_a_leaking_query_is_caught(flights, tables, compute, name, honest, leaking, columns):
+    def change(file):
+        if file.name != name:
+            return file
+        assert honest in file.text
+        return replace(file, text=file.text.replace(honest, leaking))
+
+    def compute_leaking(tables, day):
+        return compute(tables, day, change)
+
+    rows = some_rows(compute_leaking(tables, DAY), "sched_minute BETWEEN 400 AND 420")
+    leaks = find_leaks(rows, tables, flights.featurize, compute_leaking)
+    assert columns <= {leak.column for leak in leaks}
