@@ -171,7 +171,8 @@ def row_groups(spark: SparkSession, rows: int) -> Iterator[None]:
 
     This Parquet knows no limit by rows. It looks at a row group's size after a number of rows that
     can be set, and closes it when it is above a size that can be set as well: to one byte here.
-    (It warns of each; the Spark profiles silence that.) Delta hands no write option on to Parquet, but every setting of the session.
+    (It warns of each; the Spark profiles silence that.) Delta hands no write option on to
+    Parquet, but every setting of the session.
     """
     settings = {
         "parquet.block.size": "1",

@@ -1,0 +1,95 @@
+"""One definition of a feature: Spark and TensorFlow give the same model inputs."""
+
+import math
+import random
+
+import numpy as np
+import pytest
+from pydantic import TypeAdapter
+
+from pipelines.config.normalize import Feature
+from pipelines.features.fit import fit
+from pipelines.features.to_keras import raw_dtypes, to_keras
+from pipelines.features.to_sql import to_sql
+
+pytestmark = [pytest.mark.spark, pytest.mark.tensorflow]
+
+SCHEMA = "id int, d double, f float, n int, b boolean, m decimal(12,3), s string, day date"
+FEATURES = {
+    "standard": {"kind": "numeric", "column": "d", "missing_flag": True},
+    "minmax": {"kind": "numeric", "column": "f", "scale": "minmax", "impute": "zero"},
+    "robust": {"kind": "numeric", "column": "d", "scale": "robust", "impute": "median"},
+    "log": {"kind": "numeric", "column": "m", "log1p": True, "impute": 2.5},
+    "plain": {"kind": "numeric", "column": "n", "scale": "none"},
+    "truth": {"kind": "numeric", "column": "b"},
+    "clock": {"kind": "cyclical", "column": "d", "period": 24},
+    "number": {"kind": "category", "column": "n", "min_count": 3},
+    "flag": {"kind": "category", "column": "b"},
+    "text": {"kind": "category", "column": "s", "max_size": 5},
+    "date": {"kind": "category", "column": "day", "min_count": 2},
+    "hashed": {"kind": "hashed", "column": "s", "buckets": 31},
+    "hashed_number": {"kind": "hashed", "column": "n", "buckets": 7},
+}
+ALPHABET = "aB0 é€😀'\"\\$\n"
+
+
+def random_row(dice: random.Random, place: int) -> tuple:
+    import datetime as dt
+    from decimal import Decimal
+
+    def perhaps(value):
+        return None if dice.random() < 0.15 else value
+
+    text = "".join(dice.choices(ALPHABET, k=dice.choice((0, 1, 1, 1, 2, 40))))
+    return (
+        place,
+        perhaps(dice.choice((dice.gauss(0, 1e-3), dice.gauss(1e6, 1), dice.uniform(-30, 30)))),
+        perhaps(dice.gauss(0, 50)),
+        perhaps(dice.randint(-20, 20) if dice.random() < 0.9 else dice.randint(-(2**31), 2**31 - 1)),
+        perhaps(dice.random() < 0.3),
+        perhaps(Decimal(dice.randint(-(10**5), 10**9)) / 1000),
+        perhaps(text),
+        perhaps(dt.date(2013, 1, 1) + dt.timedelta(days=dice.randint(0, 20))),
+    )  # fmt: skip
+
+
+def raw_tensors(rows: list, dtypes: dict[str, str], columns: list[str]) -> dict:
+    import tensorflow as tf
+
+    tensors = {}
+    for name, dtype in dtypes.items():
+        values = [row[columns.index(name)] for row in rows]
+        if dtype == "string":
+            tensors[name] = tf.constant(["" if value is None else str(value) for value in values])
+        else:
+            numbers = [math.nan if value is None else float(value) for value in values]
+            tensors[name] = tf.constant(numbers, tf.float64)
+    return tensors
+
+
+def test_spark_and_keras_agree_on_random_rows(spark) -> None:
+    dice = random.Random(7)
+    train = [random_row(dice, place) for place in range(300)]
+    # Rows that training did not see, among them values it never had.
+    extremes = [(-1, math.nan, math.inf, None, None, None, "never seen", None),
+                (-2, -math.inf, math.nan, 99, True, None, "", None),
+                (-3, 1e300, 3e38, 0, False, None, "x" * 3000, None)]  # fmt: skip
+    rows = [*(random_row(dice, place) for place in range(700)), *extremes]
+    adapter = TypeAdapter(Feature)
+    features = {name: adapter.validate_python(one) for name, one in FEATURES.items()}
+    spec = fit(spark.createDataFrame(train, SCHEMA), features, key=("id",), date="day", label=None)
+
+    df = spark.createDataFrame(rows, SCHEMA)
+    by_spark = df.coalesce(1).selectExpr(*to_sql(spec)).collect()
+    by_keras = to_keras(spec)(raw_tensors(rows, raw_dtypes(spec), df.columns))
+
+    for each in spec.inputs:
+        ours = np.array([row[each.name] for row in by_spark], each.dtype)
+        theirs = by_keras[each.name].numpy()
+        assert theirs.dtype == ours.dtype
+        if each.kind == "category":
+            np.testing.assert_array_equal(theirs, ours, err_msg=each.name)
+            assert ours.min() == 0
+            assert ours.max() < each.cardinality
+        else:
+            np.testing.assert_allclose(theirs, ours, rtol=2e-7, atol=2e-7, err_msg=each.name)
