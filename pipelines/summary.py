@@ -135,10 +135,14 @@ def show(summary: Summary, console: Console) -> None:
             soft_wrap=True,
         )
         return
+    _print_table(
+        f"{summary.pipeline}: tables in {summary.lake}", _tables_table(summary, console), console
+    )
+    model = summary.model
+    if model is not None:
+        title = f"{model.name} version {model.version} on the test split"
+        _print_table(title, _metrics_table(model, console), console)
     console.print()
-    console.print(_tables_table(summary, console))
-    if summary.model is not None:
-        console.print(_metrics_table(summary.model, console))
     places = {"predictions": summary.predictions, "report": summary.report}
     if summary.model is not None:
         places["model"] = summary.model.bundle
@@ -149,7 +153,7 @@ def show(summary: Summary, console: Console) -> None:
 
 
 def _tables_table(summary: Summary, console: Console) -> RenderableType:
-    table = _new_table(f"{summary.pipeline}: tables in {summary.lake}", console)
+    table = _new_table(console)
     table.add_column("table")
     for name in ("version", "rows", "quarantined"):
         table.add_column(name, justify="right")
@@ -171,8 +175,7 @@ def _tables_table(summary: Summary, console: Console) -> RenderableType:
 
 
 def _metrics_table(model: ModelFacts, console: Console) -> RenderableType:
-    title = f"{model.name} version {model.version} on the test split"
-    table = _new_table(title, console)
+    table = _new_table(console)
     table.add_column("metric")
     table.add_column("model", justify="right")
     table.add_column("constant guess", justify="right")
@@ -183,14 +186,17 @@ def _metrics_table(model: ModelFacts, console: Console) -> RenderableType:
     return table
 
 
-def _new_table(title: str, console: Console) -> RichTable:
+def _print_table(title: str, table: RenderableType, console: Console) -> None:
+    from rich.text import Text
+
+    console.print()
+    console.print(Text(title, style="bold"), soft_wrap=True)
+    console.print(table)
+
+
+def _new_table(console: Console) -> RichTable:
     from rich import box
     from rich.table import Table as RichTable
 
     is_watched = console.is_terminal
-    return RichTable(
-        title=title,
-        title_justify="left",
-        box=box.SIMPLE_HEAD if is_watched else None,
-        pad_edge=is_watched,
-    )
+    return RichTable(box=box.SIMPLE_HEAD if is_watched else None, pad_edge=is_watched)
