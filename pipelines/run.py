@@ -51,17 +51,22 @@ class Run:
         The answer of `look` (versions, champion: plain JSON values) is stored under the run id
         before anything is written, so that a retry of the run works on the same input.
         """
-        place = f"{self.lake.runs(self.run_id)}/{stage}.json"
+        place = self._resolved_place(stage)
         stored = files.read_text(self.spark, place)
         if stored is not None:
-            logger.info(
-                "run %s: %s goes on with what it resolved before", self.run_id, stage
-            )
+            logger.info("run %s: %s goes on with what it resolved before", self.run_id, stage)
             found: dict[str, Any] = json.loads(stored)
             return found
         found = look()
         files.write_text(self.spark, place, json.dumps(found, sort_keys=True))
         return found
+
+    def forget(self, stage: str) -> None:
+        """Drop what this run resolved for `stage`: a refused run is to look at mended input."""
+        files.delete(self.spark, self._resolved_place(stage))
+
+    def _resolved_place(self, stage: str) -> str:
+        return f"{self.lake.runs(self.run_id)}/{stage}.json"
 
 
 @dataclass(frozen=True)
@@ -90,9 +95,7 @@ class StageResult:
         """Return the one line that a log gets per stage."""
         parts = [f"{key}={value:,}" for key, value in self.counts.items()]
         parts += [f"{table}@{version}" for table, version in self.written.items()]
-        return (
-            f"{self.stage} {self.pipeline}: {' '.join(parts)} in {self.seconds:.1f} s"
-        )
+        return f"{self.stage} {self.pipeline}: {' '.join(parts)} in {self.seconds:.1f} s"
 
 
 def new_run_id(pipeline: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.config import Pipeline
-from pipelines.errors import LakeError, UsageError, nearest
+from pipelines.errors import LakeError, TidemillError, TrainingError, UsageError, nearest
 from pipelines.fingerprint import fingerprint
 from pipelines.lake import files
 from pipelines.lake.catalog import Lake
@@ -134,7 +134,12 @@ def _run(stage: str, run: Run) -> StageResult:
             stored = {"fingerprint": _fingerprint(stage, run), "result": asdict(result)}
             content = json.dumps(stored, sort_keys=True, default=str)
             files.write_text(run.spark, _result_place(stage, run), content)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, TidemillError) and not isinstance(error, TrainingError):
+            # The message asks for a change of input or settings; a retry under the same run id
+            # must see it. A run that was killed keeps what it resolved, and so does a training
+            # that broke off: it goes on from its checkpoint.
+            run.forget(stage)
         run.progress({"event": "stage_failed", "stage": stage, "seconds": watch.seconds})
         raise
     return result

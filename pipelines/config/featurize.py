@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from pipelines.config.base import Names, Settings
 
@@ -28,6 +28,10 @@ class Featurize(Settings):
     """Column with the moment (UTC) up to which a row may know things."""
     label: str | None = None
     """Column with the target; null where not (yet) known."""
+
+    label_days: int = Field(0, ge=0)
+    """Days after which a row's label is known at the latest. The daily DAG makes the rows of that
+    many days again, so that their labels reach the table."""
 
     @model_validator(mode="after")
     def _one_way(self) -> Featurize:

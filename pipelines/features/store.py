@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
 SPEC_KEY = "tidemill.feature_spec"
+READ_KEY = "tidemill.read"
+"""Versions the training set was made from, as JSON."""
 
 
 def spec_name(training_set: str, made_from: dict[str, Any]) -> str:
@@ -37,6 +39,18 @@ def named_spec(schema: StructType) -> str | None:
             name = (field.metadata or {}).get(SPEC_KEY)
             return None if name is None else str(name)
     return None
+
+
+def made_from(schema: StructType) -> dict[str, int]:
+    """Return the table versions that a training set's schema says it was made from."""
+    for field in schema.fields:
+        if field.name == "_label" and READ_KEY in (field.metadata or {}):
+            found: dict[str, int] = json.loads(field.metadata[READ_KEY])
+            return found
+    raise FeatureError(
+        "the training set does not say which features it was made from; it is no table of this "
+        "tidemill's `normalize`. Run `tidemill normalize` again."
+    )
 
 
 def save_spec(spark: SparkSession, lake: Lake, pipeline: str, name: str, spec: FeatureSpec) -> None:

@@ -39,7 +39,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Lake:
-    """Where everything of a lake lies. `root` is a URI or an absolute folder, without `/` at its end.
+    """Where everything of a lake lies. `root` is a URI or an absolute folder, without a last `/`.
 
     Folders that start with `_` are not tables: checkpoints, run records, models, reports.
     """

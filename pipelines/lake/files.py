@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pipelines.errors import LakeError
+
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
@@ -48,7 +50,17 @@ def write_bytes(spark: SparkSession, uri: str, content: bytes) -> None:
         stream.close()
     if system.exists(path):
         system.delete(path, False)
-    system.rename(beside, path)
+    if not system.rename(beside, path):
+        raise LakeError(
+            f"{uri} could not be written: its file system refused to rename {beside}. Look at the "
+            "folder's permissions and space, then run the stage again."
+        )
+
+
+def delete(spark: SparkSession, uri: str) -> None:
+    """Delete a file; nothing happens where there is none."""
+    system, path = _open(spark, uri)
+    system.delete(path, False)
 
 
 def read_text(spark: SparkSession, uri: str) -> str | None:

@@ -18,9 +18,7 @@ def table_exists(spark: SparkSession, lake: Lake, table: Table | str) -> bool:
     return DeltaTable.isDeltaTable(spark, lake.path(table))
 
 
-def latest_version(
-    spark: SparkSession, lake: Lake, table: Table | str, made_by: str = ""
-) -> int:
+def latest_version(spark: SparkSession, lake: Lake, table: Table | str, made_by: str = "") -> int:
     """Return the newest version of a table.
 
     Raises TableNotFound where it does not exist; `made_by` names the stage that would make it.
@@ -30,16 +28,12 @@ def latest_version(
     if not table_exists(spark, lake, table):
         hint = f" Run `tidemill {made_by}` first." if made_by else ""
         raise TableNotFound(f"there is no table {table} in the lake {lake.root}.{hint}")
-    row = (
-        DeltaTable.forPath(spark, lake.path(table)).history(1).select("version").head()
-    )
-    assert row is not None  # noqa: S101 - a Delta table has at least one commit
+    row = DeltaTable.forPath(spark, lake.path(table)).history(1).select("version").head()
+    assert row is not None  # a Delta table has at least one commit
     return int(row["version"])
 
 
-def read_at(
-    spark: SparkSession, lake: Lake, table: Table | str, version: int
-) -> DataFrame:
+def read_at(spark: SparkSession, lake: Lake, table: Table | str, version: int) -> DataFrame:
     """Read a table at one version.
 
     Raises VersionNotFound where the table no longer holds it (log or files cleaned away).

@@ -26,12 +26,13 @@ _SMALLEST = 1e-7
 
 @dataclass(frozen=True)
 class Performance:
-    """Metrics of one day, or of all days (`scoring_date` None).
+    """Metrics of one day and model version, or of all days (`scoring_date` None).
 
     Where labels are missing, or all of one kind, a metric that needs them is None.
     """
 
     scoring_date: dt.date | None
+    model_version: int | None
     num_rows: int
     num_labelled: int
     predicted_rate: float | None
@@ -57,7 +58,7 @@ def roc_auc_of_bins(positives: Array, negatives: Array) -> float | None:
 
 
 def binned(labelled: DataFrame, threshold: float) -> DataFrame:
-    """Reduce rows of (scoring_date, prediction, label) to counts and sums per date and bin."""
+    """Reduce rows of (scoring_date, model_version, prediction, label) to sums per bin of a day."""
     from pyspark.sql import functions as F
 
     probability = F.col("prediction")
@@ -68,7 +69,7 @@ def binned(labelled: DataFrame, threshold: float) -> DataFrame:
     has_label = label.isNotNull()
     return (
         labelled.withColumn("bin", F.least(F.floor(probability * BINS), F.lit(BINS - 1)))
-        .groupBy("scoring_date", "bin")
+        .groupBy("scoring_date", "model_version", "bin")
         .agg(
             F.count(F.lit(1)).alias("rows"),
             F.count(label).alias("labelled"),
@@ -80,8 +81,10 @@ def binned(labelled: DataFrame, threshold: float) -> DataFrame:
     )
 
 
-def summarise(bins: list[Any], scoring_date: dt.date | None) -> Performance:
-    """Return the metrics of rows made by `binned`, for one date or for all given."""
+def summarise(
+    bins: list[Any], scoring_date: dt.date | None = None, model_version: int | None = None
+) -> Performance:
+    """Return the metrics of rows made by `binned`."""
     index = np.array([int(row["bin"]) for row in bins], dtype=np.int64)
     columns = {
         name: np.array([float(row[name]) for row in bins])
@@ -98,6 +101,7 @@ def summarise(bins: list[Any], scoring_date: dt.date | None) -> Performance:
 
     return Performance(
         scoring_date=scoring_date,
+        model_version=model_version,
         num_rows=int(columns["rows"].sum()),
         num_labelled=int(labelled),
         predicted_rate=mean("predicted"),
@@ -108,11 +112,30 @@ def summarise(bins: list[Any], scoring_date: dt.date | None) -> Performance:
     )
 
 
-def performance(labelled: DataFrame, threshold: float) -> tuple[list[Performance], Performance]:
-    """Return the performance of each scoring date, in order, and of all together."""
-    rows = binned(labelled, threshold).collect()
-    dates = sorted({row["scoring_date"] for row in rows})
-    by_date = [
-        summarise([row for row in rows if row["scoring_date"] == date], date) for date in dates
-    ]
-    return by_date, summarise(rows, None)
+@dataclass(frozen=True)
+class Judged:
+    """Performance of every day and model version, and of the newest version of each day."""
+
+    all: list[Performance]
+    in_use: list[Performance]
+    overall: Performance
+    """Of the versions in use, all days together."""
+
+
+def performance(labelled: DataFrame, threshold: float) -> Judged:
+    """Judge predictions by day and model version.
+
+    A day that several versions have scored counts with the newest of them: the one whose
+    predictions were in use last.
+    """
+    by_day: dict[tuple[Any, int], list[Any]] = {}
+    for row in binned(labelled, threshold).collect():
+        by_day.setdefault((row["scoring_date"], row["model_version"]), []).append(row)
+    newest = dict(sorted(by_day))
+    judged = {day: summarise(by_day[day], *day) for day in sorted(by_day)}
+    used = [row for day in newest.items() for row in by_day[day]]
+    return Judged(
+        all=list(judged.values()),
+        in_use=[judged[day] for day in newest.items()],
+        overall=summarise(used),
+    )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipelines.cleaning.progress import read_progress
 from pipelines.lake.catalog import Table
 from pipelines.lake.read import latest_version, read_at, table_exists
 
 if TYPE_CHECKING:
-    from pipelines.config.clean import Entity
     from pipelines.run import Run
 
 
@@ -45,41 +45,46 @@ def versions(run: Run) -> dict[str, int]:
 
 
 def checks(run: Run, resolved: dict[str, int]) -> list[Check]:
-    """Return row counts, rules of severity `warn` on silver, and quarantined rows by reason."""
+    """Return rows, rules and quarantined rows of each entity.
+
+    Rules are told as the last `clean` that found new rows counted them; reasons of quarantine are
+    those of the whole table, beside all rows kept and quarantined.
+    """
     found: list[Check] = []
-    for name, entity in run.pipeline.clean.entities.items():
-        found += _silver(run, name, entity, resolved)
-        found += _quarantine(run, name, resolved)
+    for name in run.pipeline.clean.entities:
+        kept = _rows(run, f"silver.{name}", resolved)
+        found += kept + _rules(run, name, resolved)
+        found += _quarantine(run, name, resolved, sum(check.num_rows for check in kept))
     return found
 
 
-def _silver(run: Run, name: str, entity: Entity, resolved: dict[str, int]) -> list[Check]:
-    from pyspark.sql import functions as F
-
-    table = f"silver.{name}"
+def _rows(run: Run, table: str, resolved: dict[str, int]) -> list[Check]:
     if table not in resolved:
         return []
     version = resolved[table]
-    warnings = [rule for rule in entity.rules if rule.severity == "warn"]
-    broken = [
-        F.count_if(~F.coalesce(F.expr(rule.check), F.lit(True))).alias(f"rule_{number}")
-        for number, rule in enumerate(warnings)
-    ]
-    counted = read_at(run.spark, run.lake, table, version)
-    row = counted.agg(F.count(F.lit(1)).alias("rows"), *broken).head()
-    if row is None:
+    rows = read_at(run.spark, run.lake, table, version).count()
+    return [Check(table, version, "rows", "info", rows, 0)]
+
+
+def _rules(run: Run, name: str, resolved: dict[str, int]) -> list[Check]:
+    table = f"silver.{name}"
+    progress = read_progress(run.spark, run.lake, run.pipeline.name, name)
+    if progress is None or table not in resolved:
         return []
-    rows = Check(table, version, "rows", "info", row["rows"], 0)
     return [
-        rows,
-        *(
-            Check(table, version, rule.name, rule.severity, row["rows"], row[f"rule_{number}"])
-            for number, rule in enumerate(warnings)
-        ),
+        Check(
+            table,
+            resolved[table],
+            rule["rule"],
+            rule["severity"],
+            rule["checked"],
+            rule["broken"],
+        )
+        for rule in progress.last.get("rules", [])
     ]
 
 
-def _quarantine(run: Run, name: str, resolved: dict[str, int]) -> list[Check]:
+def _quarantine(run: Run, name: str, resolved: dict[str, int], kept: int) -> list[Check]:
     from pyspark.sql import functions as F
 
     table = f"quarantine.{name}"
@@ -88,8 +93,8 @@ def _quarantine(run: Run, name: str, resolved: dict[str, int]) -> list[Check]:
     version = resolved[table]
     rows = read_at(run.spark, run.lake, table, version)
     total = rows.count()
+    found = [Check(table, version, "quarantined", "quarantine", kept + total, total)]
     reasons = rows.select(F.explode("reasons").alias("reason")).groupBy("reason").count()
-    return [
-        Check(table, version, row["reason"], "quarantine", total, row["count"])
-        for row in reasons.orderBy("reason").collect()
-    ]
+    for row in reasons.orderBy("reason").collect():
+        found.append(Check(table, version, row["reason"], "quarantine", kept + total, row["count"]))
+    return found

@@ -103,9 +103,9 @@ class Report:
 def _kept_and_quarantined(checks: Sequence[Check]) -> dict[str, tuple[int, int]]:
     kept = {c.table_name.partition(".")[2]: c.num_rows for c in checks if c.check_name == "rows"}
     aside = {
-        check.table_name.partition(".")[2]: check.num_rows
+        check.table_name.partition(".")[2]: check.num_broken
         for check in checks
-        if check.table_name.startswith("quarantine.")
+        if check.check_name == "quarantined"
     }
     return {name: (rows, aside.get(name, 0)) for name, rows in kept.items()}
 

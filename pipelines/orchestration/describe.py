@@ -14,15 +14,15 @@ from pipelines.config import Pipeline
 from pipelines.config.schedule import Schedule
 from pipelines.errors import SettingsError
 
-DATED_STAGES = frozenset({"featurize", "score", "monitor"})
-"""Stages that follow the logical date; the others follow progress or the settings' splits."""
-
 STAGES_OF_DAG: dict[str, tuple[str, ...]] = {
     "prepare": ("ingest", "clean", "featurize"),
-    "train": ("normalize", "train", "promote"),
+    # All days are featurized anew before a training: labels have arrived since.
+    "train": ("featurize", "normalize", "train", "promote"),
     "score": ("score",),
     "monitor": ("monitor",),
 }
+DATED = frozenset({("prepare", "featurize"), ("score", "score"), ("monitor", "monitor")})
+"""Tasks that follow the logical date; the others follow progress or take all there is."""
 WAITS_FOR: dict[str, str] = {"score": "prepare", "monitor": "score"}
 """A DAG that works on what another one wrote for the same logical date."""
 
@@ -63,24 +63,27 @@ class DagDescription:
     """The last task of that DAG."""
 
 
-def logical_date(timezone: str) -> str:
-    """Return the template of a run's local day, as `YYYY-MM-DD`.
+def logical_date(timezone: str, days_before: int = 0) -> str:
+    """Return the template of a run's local day, or a day before it, as `YYYY-MM-DD`.
 
     A scheduled run's logical date is the start of the day it covers; a run by hand covers the day
     of the logical date that was given to it, or else the day it was asked for.
     """
     moment = "(logical_date or dag_run.run_after)"
-    return f"{{{{ {moment}.in_timezone('{timezone}').to_date_string() }}}}"
+    earlier = f".subtract(days={days_before})" if days_before else ""
+    return f"{{{{ {moment}.in_timezone('{timezone}'){earlier}.to_date_string() }}}}"
 
 
-def _tasks(
-    pipeline: Pipeline, stages: Sequence[str], extra: Sequence[str]
-) -> tuple[TaskDescription, ...]:
+def _tasks(pipeline: Pipeline, kind: str, extra: Sequence[str]) -> tuple[TaskDescription, ...]:
     tasks: list[TaskDescription] = []
-    for stage in stages:
+    label_days = pipeline.featurize.label_days
+    for stage in STAGES_OF_DAG[kind]:
         arguments = [pipeline.name, "--run-id", RUN_ID]
-        if stage in DATED_STAGES:
+        if (kind, stage) in DATED:
             arguments += ["--date", logical_date(pipeline.timezone)]
+        if (kind, stage) == ("prepare", "featurize") and label_days:
+            # Labels of the last days have arrived since; their rows are made again with them.
+            arguments += ["--since", logical_date(pipeline.timezone, label_days)]
         upstream = tasks[-1].task_id if tasks else None
         tasks.append(TaskDescription(stage, (*arguments, *extra), upstream))
     return tuple(tasks)
@@ -116,7 +119,7 @@ def describe(pipeline: Pipeline, extra_arguments: Sequence[str] = ()) -> tuple[D
                 schedule=getattr(schedule, kind),
                 start_date=schedule.start_date,
                 timezone=pipeline.timezone,
-                tasks=_tasks(pipeline, stages, extra_arguments),
+                tasks=_tasks(pipeline, kind, extra_arguments),
                 retries=schedule.retries,
                 retry_delay_seconds=schedule.retry_delay_seconds,
                 spark_conn_id=schedule.spark_conn_id,

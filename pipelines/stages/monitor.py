@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from pipelines.errors import ScoringError
+from pipelines.errors import BundleError, ScoringError
 from pipelines.lake import files
 from pipelines.lake.catalog import Table
 from pipelines.lake.read import latest_version, read_at
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from pipelines.monitoring.drift import FeatureDrift
-    from pipelines.monitoring.performance import Performance
+    from pipelines.monitoring.performance import Judged, Performance
     from pipelines.registry.bundle import Bundle
 
 logger = logging.getLogger(__name__)
@@ -66,7 +66,8 @@ def run(run: Run) -> StageResult:
     predictions = read_at(run.spark, run.lake, predictions_table, tables[str(predictions_table)])
     first, last = _window(run, predictions)
 
-    days, overall = _performance(run, predictions, features, resolved["model_version"], first, last)
+    judged = _performance(run, predictions, features, first, last)
+    overall = judged.overall
     drifts = _drifts(run, bundle, features, first, last)
     checks = quality.checks(run, tables)
     retrain = reasons_to_retrain(
@@ -78,7 +79,7 @@ def run(run: Run) -> StageResult:
     rows = {
         "quality": (_CHECK, [{**asdict(check), "is_ok": check.is_ok, **audit} for check in checks]),
         "drift": (_DRIFT, [{**asdict(drift), **of_model} for drift in drifts]),
-        "performance": (_PERFORMANCE, [{**asdict(day), **of_model} for day in days]),
+        "performance": (_PERFORMANCE, [{**asdict(day), **audit} for day in judged.all]),
     }
     tables_written = {name: Table("monitoring", f"{settings.score.model}_{name}") for name in rows}
     written = {
@@ -94,7 +95,7 @@ def run(run: Run) -> StageResult:
         training_run=bundle.run_id,
         history=bundle.history,
         evaluation=bundle.evaluation,
-        days=days,
+        days=judged.in_use,
         overall=overall,
         drifts=drifts,
         drift_settings=settings.monitor.drift,
@@ -121,7 +122,7 @@ def run(run: Run) -> StageResult:
             "since": str(first),
             "report": place,
             "retrain": retrain,
-            "performance": {k: v for k, v in asdict(overall).items() if k != "scoring_date"},
+            "performance": {k: v for k, v in asdict(overall).items() if v is not None},
             "model_version": resolved["model_version"],
         },
         seconds=watch.seconds,
@@ -188,17 +189,14 @@ def _performance(
     run: Run,
     predictions: DataFrame,
     features: DataFrame,
-    model_version: int,
     first: dt.date,
     last: dt.date,
-) -> tuple[list[Performance], Performance]:
+) -> Judged:
+    """Judge all predictions of the window, also those of a champion that was replaced since."""
     from pyspark.sql import functions as F
 
     settings = run.pipeline.featurize
-    scored = predictions.where(
-        F.col("scoring_date").between(F.lit(first), F.lit(last))
-        & (F.col("model_version") == model_version)
-    )
+    scored = predictions.where(F.col("scoring_date").between(F.lit(first), F.lit(last)))
     label = F.col(settings.label) if settings.label else F.lit(None)
     labels = features.where(F.col(settings.date).between(F.lit(first), F.lit(last)))
     labels = labels.select(*settings.key, label.cast("double").alias("label"))
@@ -213,6 +211,7 @@ def _drifts(
     from pyspark.sql import functions as F
 
     from pipelines.features.spec import FeatureSpec
+    from pipelines.features.split import split_conditions
 
     settings = run.pipeline
     spec = FeatureSpec.from_json(bundle.feature_spec)
@@ -221,12 +220,16 @@ def _drifts(
     categories = [name for name in kinds if name not in numeric]
 
     table = Table("gold", settings.featurize.table)
-    version = bundle.tables.get(str(table))
-    trained = features if version is None else read_at(run.spark, run.lake, table, version)
+    if str(table) not in bundle.tables:
+        raise BundleError(
+            f"the bundle of run {bundle.run_id} names no version of {table}, so its training rows "
+            "can't be compared with today's. Train again."
+        )
     date = F.col(settings.featurize.date)
-    split = settings.normalize.split
-    if split.by == "date":
-        trained = trained.where(date.between(F.lit(split.train[0]), F.lit(split.train[1])))
+    in_training = split_conditions(
+        settings.normalize.split, settings.featurize.key, settings.featurize.date
+    )["train"]
+    trained = read_at(run.spark, run.lake, table, bundle.tables[str(table)]).where(in_training)
     now = features.where(date.between(F.lit(first), F.lit(last)))
 
     limits = settings.monitor.drift

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import asdict
 
@@ -11,7 +12,7 @@ from pipelines.features.census import Columns
 from pipelines.features.fit import fit
 from pipelines.features.layout import row_groups
 from pipelines.features.spec import FORMAT_VERSION
-from pipelines.features.store import SPEC_KEY, named_spec, save_spec, spec_name
+from pipelines.features.store import READ_KEY, SPEC_KEY, named_spec, save_spec, spec_name
 from pipelines.features.training_set import (
     check_columns,
     count_and_plan,
@@ -25,7 +26,7 @@ from pipelines.run import Run, StageResult, Stopwatch
 
 logger = logging.getLogger(__name__)
 
-_WRITER = 1
+_WRITER = 2
 """Raised when the same input and settings give other rows or files: what stands is made anew."""
 
 
@@ -37,7 +38,7 @@ def run(run: Run) -> StageResult:
     source, target = f"gold.{pipeline.featurize.table}", f"gold.{settings.training_set}"
 
     def resolve() -> dict[str, int]:
-        return {source: latest_version(spark, lake, source, "featurize")}
+        return {source: latest_version(spark, lake, source, f"featurize {pipeline.name}")}
 
     read = run.resolve("normalize", resolve)
     rows = read_at(spark, lake, source, read[source])
@@ -65,7 +66,7 @@ def run(run: Run) -> StageResult:
         save_spec(spark, lake, pipeline.name, name, spec)
         laid_out = in_files(
             transform(rows, columns, settings, spec), columns, spec, files, bits
-        ).withMetadata("_label", {SPEC_KEY: name})
+        ).withMetadata("_label", {SPEC_KEY: name, READ_KEY: json.dumps(read)})
         with row_groups(spark, settings.row_group_rows):
             version = replace_slice(
                 laid_out,

@@ -58,15 +58,12 @@ def _training_set(run: Run) -> str:
 
 def _look(run: Run) -> dict[str, int]:
     """Return the versions of the training set and of the features it was made from."""
-    table, features = _training_set(run), f"gold.{run.pipeline.featurize.table}"
-    name = run.pipeline.name
-    version = latest_version(run.spark, run.lake, table, f"normalize {name}")
+    from pipelines.features.store import made_from
+
+    table = _training_set(run)
+    version = latest_version(run.spark, run.lake, table, f"normalize {run.pipeline.name}")
     schema = read_at(run.spark, run.lake, table, version).schema
-    made_from = json.loads((schema["_label"].metadata or {}).get("tidemill.read", "{}"))
-    source = made_from.get(features)
-    if source is None:
-        source = latest_version(run.spark, run.lake, features, f"featurize {name}")
-    return {table: version, features: source}
+    return {table: version, **made_from(schema)}
 
 
 def _train(run: Run, tables: dict[str, int], watch: Stopwatch) -> Bundle:

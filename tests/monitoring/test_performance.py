@@ -8,6 +8,7 @@ import pytest
 from pipelines.monitoring.performance import performance, roc_auc_of_bins
 
 DAY = dt.date(2013, 12, 1)
+SCHEMA = "scoring_date DATE, model_version INT, prediction DOUBLE, label DOUBLE"
 
 
 def test_auc_counts_pairs_and_gives_half_for_ties():
@@ -27,11 +28,11 @@ def test_metrics_agree_with_scikit_learn(spark):
     random = np.random.default_rng(5)
     predictions = random.beta(2, 5, size=2000)
     labels = (random.random(2000) < predictions).astype(float)
-    rows = [(DAY, float(p), float(y)) for p, y in zip(predictions, labels, strict=True)]
-    frame = spark.createDataFrame(rows, "scoring_date DATE, prediction DOUBLE, label DOUBLE")
-    by_date, overall = performance(frame, threshold=0.5)
+    rows = [(DAY, 1, float(p), float(y)) for p, y in zip(predictions, labels, strict=True)]
+    judged = performance(spark.createDataFrame(rows, SCHEMA), threshold=0.5)
+    overall = judged.overall
 
-    assert [day.scoring_date for day in by_date] == [DAY]
+    assert [day.scoring_date for day in judged.in_use] == [DAY]
     assert overall.roc_auc == pytest.approx(metrics.roc_auc_score(labels, predictions), abs=1e-4)
     assert overall.log_loss == pytest.approx(metrics.log_loss(labels, predictions), abs=1e-9)
     assert overall.accuracy == pytest.approx(metrics.accuracy_score(labels, predictions >= 0.5))
@@ -40,17 +41,25 @@ def test_metrics_agree_with_scikit_learn(spark):
 
 @pytest.mark.spark
 def test_rows_without_a_label_are_counted_apart_and_touch_no_metric(spark):
-    rows = [(DAY, 0.9, 1.0), (DAY, 0.1, 0.0), (DAY, 0.8, None)]
-    frame = spark.createDataFrame(rows, "scoring_date DATE, prediction DOUBLE, label DOUBLE")
-    _, overall = performance(frame, threshold=0.5)
+    rows = [(DAY, 1, 0.9, 1.0), (DAY, 1, 0.1, 0.0), (DAY, 1, 0.8, None)]
+    overall = performance(spark.createDataFrame(rows, SCHEMA), threshold=0.5).overall
     assert (overall.num_rows, overall.num_labelled) == (3, 2)
     assert (overall.accuracy, overall.roc_auc, overall.observed_rate) == (1.0, 1.0, 0.5)
 
 
 @pytest.mark.spark
 def test_before_any_label_arrives_metrics_are_unknown(spark):
-    frame = spark.createDataFrame(
-        [(DAY, 0.9, None)], "scoring_date DATE, prediction DOUBLE, label DOUBLE"
-    )
-    _, overall = performance(frame, threshold=0.5)
+    frame = spark.createDataFrame([(DAY, 1, 0.9, None)], SCHEMA)
+    overall = performance(frame, threshold=0.5).overall
     assert (overall.num_labelled, overall.roc_auc, overall.log_loss) == (0, None, None)
+
+
+@pytest.mark.spark
+def test_a_day_scored_by_two_versions_counts_with_the_newer_and_both_are_kept(spark):
+    later = DAY + dt.timedelta(days=1)
+    rows = [(DAY, 1, 0.9, 0.0), (DAY, 2, 0.9, 1.0), (later, 1, 0.2, 0.0)]
+    judged = performance(spark.createDataFrame(rows, SCHEMA), threshold=0.5)
+    versions = [(day.scoring_date, day.model_version) for day in judged.all]
+    assert versions == [(DAY, 1), (DAY, 2), (later, 1)]
+    assert [day.model_version for day in judged.in_use] == [2, 1]
+    assert (judged.overall.num_rows, judged.overall.accuracy) == (2, 1.0)

@@ -17,7 +17,7 @@ MOVED = FeatureDrift("temp<script>", 0.61, 0.01, 0.02, "fail")
 
 
 def day(roc_auc):
-    return Performance(DAY, 900, 880, 0.24, 0.26, roc_auc, 0.5, 0.77)
+    return Performance(DAY, 3, 900, 880, 0.24, 0.26, roc_auc, 0.5, 0.77)
 
 
 def page(**changes):
@@ -42,7 +42,8 @@ def page(**changes):
         "drift_settings": Drift(),
         "checks": [
             Check("silver.flights", 4, "rows", "info", 1000, 0),
-            Check("quarantine.flights", 2, "cast:day", "quarantine", 7, 7),
+            Check("quarantine.flights", 2, "quarantined", "quarantine", 1007, 7),
+            Check("quarantine.flights", 2, "cast:day", "quarantine", 1007, 7),
         ],
         "retrain": [],
         "read": {"gold.flights": 9},
@@ -70,7 +71,7 @@ def test_text_from_data_is_escaped():
 
 
 def test_a_page_without_labels_shows_that_they_are_missing():
-    waiting = Performance(DAY, 900, 0, None, None, None, None, None)
+    waiting = Performance(DAY, 3, 900, 0, None, None, None, None, None)
     html = page(days=[waiting], overall=waiting)
     assert "900 without a label" in html
 

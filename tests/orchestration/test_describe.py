@@ -25,19 +25,39 @@ def test_a_pipeline_has_a_dag_for_preparing_training_scoring_and_monitoring(dags
 def test_tasks_of_a_dag_follow_each_other_in_the_order_of_the_stages(dags):
     chain = [(task.task_id, task.upstream) for task in dags["flights_prepare"].tasks]
     assert chain == [("ingest", None), ("clean", "ingest"), ("featurize", "clean")]
-    assert dags["flights_train"].tasks[1].application == "spark_jobs/train.py"
+    assert dags["flights_train"].tasks[2].application == "spark_jobs/train.py"
 
 
 def test_only_stages_that_follow_the_logical_date_are_given_one(dags):
     dated = {
-        task.task_id for dag in dags.values() for task in dag.tasks if "--date" in task.arguments
+        (name, task.task_id)
+        for name, dag in dags.items()
+        for task in dag.tasks
+        if "--date" in task.arguments
     }
-    assert dated == {"featurize", "score", "monitor"}
+    assert dated == {
+        ("flights_prepare", "featurize"),
+        ("flights_score", "score"),
+        ("flights_monitor", "monitor"),
+    }
     score = dags["flights_score"].tasks[0]
     assert score.arguments[-1] == (
-        "{{ (logical_date or dag_run.run_after)"
-        ".in_timezone('America/New_York').to_date_string() }}"
+        "{{ (logical_date or dag_run.run_after).in_timezone('America/New_York').to_date_string() }}"
     )
+
+
+def test_the_days_whose_labels_may_have_arrived_are_made_again(dags):
+    featurize = dags["flights_prepare"].tasks[2]
+    assert featurize.arguments[-2:] == (
+        "--since",
+        "{{ (logical_date or dag_run.run_after)"
+        ".in_timezone('America/New_York').subtract(days=3).to_date_string() }}",
+    )
+
+
+def test_a_training_featurizes_all_days_before_it_normalizes_them(dags):
+    stages = [task.task_id for task in dags["flights_train"].tasks]
+    assert stages == ["featurize", "normalize", "train", "promote"]
 
 
 def test_a_dag_waits_for_the_one_before_only_where_both_run_on_the_same_clock(dags):
