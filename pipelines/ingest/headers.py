@@ -55,6 +55,11 @@ def judge_names(found: Sequence[str], declared: Sequence[str]) -> None:
         raise BadFile(f"columns differ from those declared: {'; '.join(findings)}")
 
 
+def not_declared(names: Iterable[str]) -> str:
+    """Say that names in a file are not among the declared ones."""
+    return f"columns differ from those declared: not declared {_quoted(names)}"
+
+
 def _quoted(names: Iterable[str]) -> str:
     shown = [repr(name[:60]) for name in names]
     more = f" and {len(shown) - 8} more" if len(shown) > 8 else ""

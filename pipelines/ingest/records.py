@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from pipelines.config.ingest import Source
 from pipelines.ingest.files import LandingFile, literal
-from pipelines.ingest.headers import read_headers
+from pipelines.ingest.headers import not_declared, read_headers
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame, SparkSession
+    from pyspark.sql import Column, DataFrame, DataFrameReader, SparkSession
     from pyspark.sql.types import StructType
 
 _RAW = "_tidemill_raw"
@@ -36,7 +36,7 @@ class Sorted:
 def sort_out(spark: SparkSession, files: Sequence[LandingFile], source: Source) -> Sorted:
     """Group files by header and set the bad ones aside, each with its reason."""
     if source.format == "json":
-        return Sorted({source.columns: list(files)} if files else {}, {})
+        return sort_by_header(files, _judge_keys(spark, files, source))
     return sort_by_header(files, read_headers(spark, files, source))
 
 
@@ -103,30 +103,16 @@ def _has_wrong_bytes(texts: Sequence[Column]) -> Column:
     return reduce(lambda left, right: left | right, found)
 
 
-_WRONG_BYTES = "bytes that are no text of the file's encoding"
-
-
 def _read_csv(
     spark: SparkSession, header: Sequence[str], files: Sequence[LandingFile], source: Source
 ) -> DataFrame:
     from pyspark.sql import functions as F
 
-    reader = spark.read.schema(_text_schema(header, _RAW)).options(**source.options)
-    reader = reader.options(header="true", mode="PERMISSIVE", columnNameOfCorruptRecord=_RAW)
-    lines = reader.option("recursiveFileLookup", "true").csv(_paths(files))
-    columns = [F.col(f"`{name}`") for name in source.columns]
+    reader = _text_reader(spark, header, source).option("header", "true")
     separator = source.options.get("sep", source.options.get("delimiter", ","))
-    reason = F.when(
-        F.col(_RAW).isNotNull(),
-        F.lit(f"the record does not have the {len(header)} fields of the header"),
-    ).when(_has_wrong_bytes(columns), F.lit(_WRONG_BYTES))
-    return lines.select(
-        *columns,
-        F.col("_metadata.file_path").alias("_link"),
-        row_position().alias("_row"),
-        reason.alias("_reason"),
-        F.coalesce(F.col(_RAW), F.concat_ws(separator, *columns)).alias("_raw"),
-    )
+    raw = F.concat_ws(separator, *(F.col(f"`{name}`") for name in source.columns))
+    wrong = f"the record does not have the {len(header)} fields of the header"
+    return _judged(reader.csv(_paths(files)), source, wrong, raw)
 
 
 def _read_json(
@@ -134,36 +120,56 @@ def _read_json(
 ) -> DataFrame:
     from pyspark.sql import functions as F
 
-    options = {**source.options, "mode": "PERMISSIVE", "columnNameOfCorruptRecord": _RAW}
-    value = F.col("value")
-    lines = (
-        spark.read.option("recursiveFileLookup", "true")
-        .text(_paths(files))
-        .where(F.trim(value) != "")
+    # from_json would read 1.50 as the number 1.5; the reader of files copies a value's own letters.
+    lines = _text_reader(spark, header, source).json(_paths(files))
+    raw = F.to_json(F.struct(*(F.col(f"`{name}`") for name in source.columns)))
+    return _judged(lines, source, "the line is no JSON object", raw)
+
+
+def _text_reader(spark: SparkSession, header: Sequence[str], source: Source) -> DataFrameReader:
+    reader = spark.read.schema(_text_schema(header, _RAW)).options(**source.options)
+    return reader.options(
+        mode="PERMISSIVE", columnNameOfCorruptRecord=_RAW, recursiveFileLookup="true"
     )
-    record, keys = F.col("record"), F.col("keys")
-    unknown = F.array_except(keys, F.array(*(F.lit(name) for name in source.columns)))
-    reason = (
-        F.when(keys.isNull() | record[_RAW].isNotNull(), F.lit("the line is no JSON object"))
-        .when(
-            F.size(unknown) > 0,
-            F.concat(F.lit("keys that are not declared: "), F.array_join(unknown, ", ")),
-        )
-        .when(_has_wrong_bytes([F.col("_raw")]), F.lit(_WRONG_BYTES))
+
+
+def _judged(lines: DataFrame, source: Source, wrong_form: str, raw: Column) -> DataFrame:
+    """Add what is wrong with each record; `raw` is its text where the reader keeps none."""
+    from pyspark.sql import functions as F
+
+    columns = [F.col(f"`{name}`") for name in source.columns]
+    reason = F.when(F.col(_RAW).isNotNull(), F.lit(wrong_form)).when(
+        _has_wrong_bytes(columns), F.lit("bytes that are no text of the file's encoding")
     )
     return lines.select(
+        *columns,
         F.col("_metadata.file_path").alias("_link"),
         row_position().alias("_row"),
-        F.from_json(value, _text_schema(header, _RAW), options).alias("record"),
-        F.json_object_keys(value).alias("keys"),
-        value.alias("_raw"),
-    ).select(
-        *(record[name].alias(name) for name in source.columns),
-        "_link",
-        "_row",
         reason.alias("_reason"),
-        "_raw",
+        F.coalesce(F.col(_RAW), raw).alias("_raw"),
     )
+
+
+def _judge_keys(
+    spark: SparkSession, files: Sequence[LandingFile], source: Source
+) -> list[tuple[str, ...] | str]:
+    """Return, file by file, the declared columns, or which keys of its records are not declared.
+
+    A record may lack a key: it is null then.
+    """
+    from pyspark.sql import functions as F
+
+    lines = spark.read.option("recursiveFileLookup", "true").text(_paths(files))
+    declared = F.array(*(F.lit(name) for name in source.columns))
+    unknown = F.array_except(F.json_object_keys("value"), declared)
+    found = (
+        lines.select(F.col("_metadata.file_path").alias("link"), F.explode(unknown).alias("key"))
+        .groupBy("link")
+        .agg(F.array_sort(F.collect_set("key")).alias("keys"))
+        .collect()
+    )
+    extra = {row["link"]: not_declared(row["keys"]) for row in found}
+    return [extra.get(file.link, source.columns) for file in files]
 
 
 def _read_parquet(
