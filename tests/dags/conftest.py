@@ -12,6 +12,12 @@ LANDED_UNTIL = "2013-01-16"
 ENV = "test"
 
 
+def pytest_configure(config):
+    """Airflow leaves the pipes of spark-submit to the garbage collector."""
+    config.addinivalue_line("filterwarnings", "ignore:unclosed file:ResourceWarning")
+    config.addinivalue_line("filterwarnings", "ignore::pytest.PytestUnraisableExceptionWarning")
+
+
 @pytest.fixture(scope="session")
 def airflow_home(tmp_path_factory):
     """Give Airflow a fresh home and the slice's settings, before anything imports it."""

@@ -39,6 +39,8 @@ def test_scoring_waits_for_the_features_of_the_same_day(dagbag):
     assert (wait.external_dag_id, wait.external_task_ids) == ("flights_prepare", ["featurize"])
 
 
+# Airflow runs the tasks inside this process: its own libraries' warnings are not ours to mend.
+@pytest.mark.filterwarnings("default")
 @pytest.mark.end_to_end
 def test_the_dags_take_a_slice_of_flights_from_landing_to_predictions(dagbag, landed):
     for dag_id in ("flights_prepare", "flights_train", "flights_score", "flights_monitor"):
