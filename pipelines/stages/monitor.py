@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_NAMED_FEATURES = 5
 _CHECK = (
     "logical_date DATE, table_name STRING, table_version BIGINT, check_name STRING, "
     "severity STRING, num_rows BIGINT, num_broken BIGINT, is_ok BOOLEAN, run_id STRING"
@@ -138,11 +139,12 @@ def reasons_to_retrain(
     max_auc_drop: float,
 ) -> list[str]:
     """Return why the model should be trained again; nothing where all is well."""
-    reasons = [
-        f"{drift.feature} has drifted: PSI {drift.psi:.2f}"
-        for drift in drifts
-        if drift.severity == "fail"
-    ]
+    reasons = []
+    drifted = [drift for drift in drifts if drift.severity == "fail"]
+    if drifted:
+        most = ", ".join(f"{d.feature} (PSI {d.psi:.2f})" for d in drifted[:_NAMED_FEATURES])
+        others = " and others" if len(drifted) > _NAMED_FEATURES else ""
+        reasons.append(f"{len(drifted)} of {len(drifts)} features have drifted: {most}{others}")
     reference = test.get("roc_auc")
     if reference is not None and overall.roc_auc is not None:
         drop = reference - overall.roc_auc

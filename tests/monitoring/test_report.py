@@ -79,7 +79,7 @@ def test_a_page_without_labels_shows_that_they_are_missing():
 def test_drift_and_a_lost_auc_call_for_a_new_training():
     reasons = reasons_to_retrain([MOVED, CALM], day(0.58), {"roc_auc": 0.66}, max_auc_drop=0.05)
     assert reasons == [
-        "temp<script> has drifted: PSI 0.61",
+        "1 of 2 features have drifted: temp<script> (PSI 0.61)",
         "ROC AUC is 0.580, 0.080 below the test split's 0.660 (allowed: 0.05)",
     ]
 
