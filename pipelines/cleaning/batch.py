@@ -28,6 +28,14 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
+class Bronze:
+    """A bronze table as the run resolved it."""
+
+    version: int
+    id: str
+
+
+@dataclass(frozen=True)
 class Batch:
     """Treated rows of one entity (cached) and what they amount to.
 
@@ -39,7 +47,7 @@ class Batch:
     entity: Entity
     rows: DataFrame
     judgement: Judgement
-    bronze_version: int
+    bronze: Bronze
     snapshot: Snapshot | None = None
     has_new_snapshot: bool = False
     fitted: Mapping[str, Fitted] = field(default_factory=dict)
@@ -47,29 +55,32 @@ class Batch:
     refusal: str | None = None
 
 
-def prepare(run: Run, name: str, bronze_version: int) -> Batch | None:
-    """Treat and judge what `bronze_version` holds beyond the entity's progress; None if nothing."""
+def prepare(run: Run, name: str, bronze: Bronze) -> Batch | None:
+    """Treat and judge what bronze holds beyond the entity's progress; None if nothing."""
     pipeline, entity = run.pipeline, run.pipeline.clean.entities[name]
-    before = state.read_progress(run.spark, run.lake, pipeline.name, name)
-    after = before.bronze_version if before else None
     table = f"bronze.{entity.source}"
-    bronze = rows_added(run.spark, run.lake, table, after, bronze_version)
-    if bronze is None:
+    before = state.read_progress(run.spark, run.lake, pipeline.name, name)
+    if before is not None and before.bronze_id != bronze.id:
+        logger.warning("%s was made anew since %s was cleaned: all its rows are read", table, name)
+        before = None
+    after = before.bronze_version if before else None
+    new_rows = rows_added(run.spark, run.lake, table, after, bronze.version)
+    if new_rows is None:
         return None
     is_snapshot = pipeline.ingest.sources[entity.source].delivery == "full_snapshot"
     seen = before.snapshot if before else None
-    newest = newest_snapshot(bronze) if is_snapshot else None
+    newest = newest_snapshot(new_rows) if is_snapshot else None
     snapshot = max((s for s in (seen, newest) if s is not None), default=None)
-    fitted = _fit_where_possible(run, name, bronze_version)
+    fitted = _fit_where_possible(run, name, bronze.version)
     bounds = known_bounds(entity.columns, fitted, fixed_bounds(entity.columns))
-    rows = treat(bronze, name, entity, bounds, snapshot).cache()
+    rows = treat(new_rows, name, entity, bounds, snapshot).cache()
     judgement = judge(rows, entity)
     return Batch(
         name=name,
         entity=entity,
         rows=rows,
         judgement=judgement,
-        bronze_version=bronze_version,
+        bronze=bronze,
         snapshot=snapshot,
         has_new_snapshot=newest is not None and newest == snapshot,
         fitted=fitted,

@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 class Progress:
     """What was consumed: bronze up to and with `bronze_version`, full snapshots up to `snapshot`.
 
-    `last` is what the last run that found new rows said of them: `run_id`, `counts`, `rules`.
+    `bronze_id` tells whether bronze is still the table that the version is of. `last` is what the
+    last run that found new rows said of them: `run_id`, `counts`, `rules`.
     """
 
     bronze_version: int
+    bronze_id: str | None = None
     snapshot: Snapshot | None = None
     last: Mapping[str, Any] = field(default_factory=dict)
 
@@ -37,6 +39,7 @@ def read_progress(spark: SparkSession, lake: Lake, pipeline: str, entity: str) -
     snapshot = found.get("snapshot")
     return Progress(
         bronze_version=found["bronze_version"],
+        bronze_id=found.get("bronze_id"),
         snapshot=(int(snapshot[0]), str(snapshot[1])) if snapshot else None,
         last=found.get("last", {}),
     )

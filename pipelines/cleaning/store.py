@@ -118,7 +118,7 @@ def store(run: Run, batch: Batch) -> Written:
     merged = upsert(good, run.lake, silver, by, cluster_by=entity.cluster_by)
     removed, notes = 0, batch.notes
     silver_version = merged.version
-    if batch.has_new_snapshot:
+    if batch.has_new_snapshot and not merged.was_empty:
         gap = _gap_in_snapshot(run, batch)
         if gap:
             notes = (*notes, f"{name}: no row was removed, {gap}")
@@ -143,7 +143,7 @@ def store(run: Run, batch: Batch) -> Written:
         "counts": asdict(counts),
         "rules": [result.to_dict(name) for result in batch.judgement.rules],
     }
-    progress = state.Progress(batch.bronze_version, batch.snapshot, last)
+    progress = state.Progress(batch.bronze.version, batch.bronze.id, batch.snapshot, last)
     state.write_progress(run.spark, run.lake, run.pipeline.name, name, progress)
     return Written(counts, silver_version, quarantine_version, notes)
 

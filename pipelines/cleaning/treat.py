@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from pipelines.cleaning.casts import cast_columns
+from pipelines.cleaning.casts import RAW, cast_columns
 from pipelines.cleaning.derive import derive_columns
 from pipelines.cleaning.duplicates import Snapshot, decide_fates
 from pipelines.cleaning.missing import require_key, treat_missing
 from pipelines.cleaning.outliers import Bounds, treat_outliers
 from pipelines.config.clean import Entity
 from pipelines.quality.expressions import analysed
-from pipelines.quality.rules import apply_rules
+from pipelines.quality.rules import REASONS, apply_rules
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -47,6 +47,8 @@ def treat(
         tried = analysed(df, entity.delete_when, f"`{where}.delete_when`")
         is_tombstone = F.coalesce(tried["v"].cast("boolean"), F.lit(False))
         df = df.withColumn(TOMBSTONE, is_tombstone)
+    # Only quarantined rows need their raw values; the others travel lighter.
+    df = df.withColumn(RAW, F.when(F.size(REASONS) > 0, F.col(RAW)))
     return decide_fates(df, entity.key, entity.rules, only_snapshot)
 
 

@@ -16,6 +16,15 @@ logger = logging.getLogger(__name__)
 _FEED_COLUMNS = ("_change_type", "_commit_version", "_commit_timestamp")
 
 
+def table_id(spark: SparkSession, lake: Lake, table: Table | str) -> str:
+    """Return the id that Delta gave a table when it was made: another one was made anew."""
+    from delta.tables import DeltaTable
+
+    row = DeltaTable.forPath(spark, lake.path(table)).detail().select("id").head()
+    assert row is not None  # a table has one line of detail
+    return str(row["id"])
+
+
 def rows_added(
     spark: SparkSession, lake: Lake, table: Table | str, after: int | None, until: int
 ) -> DataFrame | None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import SettingsError
@@ -42,11 +45,12 @@ def analysed(df: DataFrame, expression: str, where: str) -> Column:
     from pyspark.errors import AnalysisException
 
     try:
-        spark: Any = df.sparkSession
-        # Parsed alone first: `1) + (1` would pass inside the parentheses.
-        spark._jsparkSession.sessionState().sqlParser().parseExpression(expression)
-        column = attempt(df, expression)
-        df.withColumn("_tried", column).schema  # noqa: B018 - analysed where it is asked for
+        with _quiet_spark():
+            # Parsed alone first: `1) + (1` would pass inside the parentheses.
+            spark: Any = df.sparkSession
+            spark._jsparkSession.sessionState().sqlParser().parseExpression(expression)
+            column = attempt(df, expression)
+            df.withColumn("_tried", column)
     except AnalysisException as error:
         said = str(error).strip().splitlines()[0].split("; line ")[0]
         raise SettingsError(
@@ -54,6 +58,20 @@ def analysed(df: DataFrame, expression: str, where: str) -> Column:
             f"Columns at this point: {', '.join(_public(df))}."
         ) from error
     return column
+
+
+@contextmanager
+def _quiet_spark() -> Iterator[None]:
+    """Keep pyspark from logging an error that is going to be told in plain words."""
+    from pyspark.logger import PySparkLogger
+
+    logger: logging.Logger = PySparkLogger.getLogger("SQLQueryContextLogger")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _plain_column(df: DataFrame) -> str:

@@ -8,10 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any, TypeVar
 
-from pipelines.cleaning.batch import Batch, prepare
+from pipelines.cleaning.batch import Batch, Bronze, prepare
 from pipelines.cleaning.judge import count_reasons
 from pipelines.cleaning.store import Counts, Written, create_tables, store
 from pipelines.errors import QualityError, TableNotFound
+from pipelines.lake.changes import table_id
 from pipelines.lake.read import latest_version, table_exists
 from pipelines.run import Run, StageResult, Stopwatch
 
@@ -32,16 +33,19 @@ def run(run: Run) -> StageResult:
     """
     watch = Stopwatch()
     entities = run.pipeline.clean.entities
-    versions: dict[str, int | None] = run.resolve("clean", lambda: _look(run))["bronze"]
-    if all(version is None for version in versions.values()):
+    bronze = {
+        source: Bronze(**found) if found else None
+        for source, found in run.resolve("clean", lambda: _look(run))["bronze"].items()
+    }
+    if not any(bronze.values()):
         raise TableNotFound(
             f"the lake {run.lake.root} holds no bronze table of {run.pipeline.name}. "
             f"Run `tidemill ingest {run.pipeline.name}` first."
         )
     for name, entity in entities.items():
-        if versions[entity.source] is None:
+        if bronze.get(entity.source) is None:
             create_tables(run, name)
-    delivered = {n: v for n, e in entities.items() if (v := versions[e.source]) is not None}
+    delivered = {n: found for n, e in entities.items() if (found := bronze.get(e.source))}
     batches: dict[str, Batch] = {}
     try:
         for batch in _each(delivered, lambda name: prepare(run, name, delivered[name])):
@@ -49,7 +53,7 @@ def run(run: Run) -> StageResult:
                 batches[batch.name] = batch
         _refuse(run, batches)
         written = dict(zip(batches, _each(batches, lambda n: store(run, batches[n])), strict=True))
-        result = _result(run, versions, batches, written, watch)
+        result = _result(run, bronze, batches, written, watch)
     finally:
         for batch in batches.values():
             batch.rows.unpersist()
@@ -58,15 +62,16 @@ def run(run: Run) -> StageResult:
 
 
 def _look(run: Run) -> dict[str, Any]:
-    sources = {entity.source for entity in run.pipeline.clean.entities.values()}
-    return {
-        "bronze": {
-            source: latest_version(run.spark, run.lake, f"bronze.{source}")
-            if table_exists(run.spark, run.lake, f"bronze.{source}")
-            else None
-            for source in sorted(sources)
-        }
-    }
+    """Return version and id of the bronze tables; None for those that are not there."""
+    spark, lake = run.spark, run.lake
+    found: dict[str, dict[str, Any] | None] = {}
+    for entity in run.pipeline.clean.entities.values():
+        table = f"bronze.{entity.source}"
+        found[entity.source] = None
+        if table_exists(spark, lake, table):
+            version = latest_version(spark, lake, table)
+            found[entity.source] = {"version": version, "id": table_id(spark, lake, table)}
+    return {"bronze": found}
 
 
 def _each(names: Iterable[str], work: Callable[[str], _Answer]) -> Iterator[_Answer]:
@@ -88,7 +93,7 @@ def _refuse(run: Run, batches: Mapping[str, Batch]) -> None:
 
 def _result(
     run: Run,
-    versions: Mapping[str, int | None],
+    bronze: Mapping[str, Bronze | None],
     batches: Mapping[str, Batch],
     written: Mapping[str, Written],
     watch: Stopwatch,
@@ -119,7 +124,7 @@ def _result(
         stage="clean",
         pipeline=run.pipeline.name,
         run_id=run.run_id,
-        read={f"bronze.{source}": v for source, v in versions.items() if v is not None},
+        read={f"bronze.{source}": found.version for source, found in bronze.items() if found},
         written=tables,
         counts={**total, **flat},
         details={

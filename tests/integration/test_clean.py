@@ -1,0 +1,297 @@
+"""clean on real Delta tables: run twice, interrupted, refused, corrected."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import shutil
+
+import pytest
+from chispa import assert_df_equality
+
+from pipelines.cleaning import store
+from pipelines.config import Pipeline
+from pipelines.config.clean import Clean
+from pipelines.config.ingest import Ingest, Source
+from pipelines.errors import QualityError, SchemaError, TableNotFound
+from pipelines.lake import files
+from pipelines.lake.read import latest_version
+from pipelines.lake.write import create_if_absent
+from pipelines.run import Run
+from pipelines.stages import clean
+
+pytestmark = pytest.mark.spark
+
+DAY1, DAY2, DAY3 = (dt.datetime(2013, 1, day, 6) for day in (1, 2, 3))
+BRONZE = (
+    "id string, v string, _source_file string, _source_modified_at timestamp, _row bigint, "
+    "_batch bigint, _ingested_at timestamp"
+)
+
+
+class Workshop:
+    """A pipeline whose source `readings` has the columns id and v, and its bronze table."""
+
+    def __init__(self, spark, lake):
+        self.spark, self.lake = spark, lake
+        self._batch = 0
+
+    def run(self, *, delivery="upsert", run_id=None, others=None, **entity):
+        """Clean with the entity's settings; return the stage's result."""
+        settings = {
+            "source": "readings",
+            "key": "id",
+            "columns": {"id": {"type": "int"}, "v": {"type": "double"}},
+            **entity,
+        }
+        sources = {
+            "readings": Source(path="readings", columns=("id", "v"), delivery=delivery),
+            "others": Source(path="others", columns=("id", "at")),
+        }
+        # Only what clean looks at: the other stages' settings are not its business.
+        pipeline = Pipeline.model_construct(
+            name="shop",
+            ingest=Ingest(sources=sources),
+            clean=Clean.model_validate({"entities": {"readings": settings, **(others or {})}}),
+        )
+        self._batch += 1
+        run = Run(pipeline, self.spark, self.lake, run_id or f"run{self._batch}")
+        return clean.run(run)
+
+    def deliver(self, rows, file="a.csv", at=DAY1, properties=None):
+        """Append a file's rows to bronze.readings."""
+        self._batch += 1
+        now = dt.datetime(2013, 2, 1)
+        full = [(*row, file, at, n, self._batch, now) for n, row in enumerate(rows)]
+        df = self.spark.createDataFrame(full, BRONZE)
+        create_if_absent(self.spark, self.lake, "bronze.readings", df.schema, properties=properties)
+        df.write.format("delta").mode("append").save(self.lake.path("bronze.readings"))
+
+    def table(self, name):
+        return self.spark.read.format("delta").load(self.lake.path(name))
+
+    def silver(self):
+        """Return the silver table as a set of (id, v)."""
+        return {(row["id"], row["v"]) for row in self.table("silver.readings").collect()}
+
+    def versions(self):
+        names = ("silver.readings", "quarantine.readings")
+        return [latest_version(self.spark, self.lake, name) for name in names]
+
+    def state(self, name="readings"):
+        text = files.read_text(self.spark, self.lake.state("shop", "clean", name))
+        return None if text is None else json.loads(text)
+
+
+@pytest.fixture
+def shop(spark, lake):
+    return Workshop(spark, lake)
+
+
+def went(result):
+    """Return the counts that are not zero."""
+    return {k: v for k, v in result.counts.items() if v and "." not in k}
+
+
+def test_rows_become_typed_one_per_key_and_bad_ones_are_kept_with_all_their_reasons(shop):
+    rules = [
+        {"name": "below_hundred", "check": "v < 100"},
+        {"name": "even", "check": "id % 2 = 0", "severity": "warn"},
+    ]
+    columns = {"id": {"type": "int"}, "v": {"type": "double", "missing": {"action": "drop"}}}
+    shop.deliver([("1", " 1.5 "), ("2", "NA"), ("x", "777"), ("3", "2"), ("3", "4"), (None, "5")])
+    result = shop.run(rules=rules, columns=columns)
+    assert shop.silver() == {(1, 1.5), (3, 4.0)}
+    expected = shop.spark.createDataFrame(
+        [
+            ("x", "777", ["cast:id", "below_hundred"], "a.csv", 2, DAY1),
+            (None, "5", ["missing:id"], "a.csv", 5, DAY1),
+        ],
+        "id string, v string, reasons array<string>, _source_file string, _row bigint, "
+        "_source_modified_at timestamp",
+    )
+    quarantined = shop.table("quarantine.readings").drop("quarantined_at").orderBy("_row")
+    assert_df_equality(quarantined, expected, ignore_nullable=True)
+    assert went(result) == {
+        "rows_in": 6, "inserted": 2, "superseded": 1, "dropped": 1, "quarantined": 2,
+    }  # fmt: skip
+    assert result.details["rules"] == [
+        {"entity": "readings", "rule": "below_hundred", "severity": "quarantine",
+         "checked": 5, "broken": 1},
+        {"entity": "readings", "rule": "even", "severity": "warn", "checked": 5, "broken": 3},
+    ]  # fmt: skip
+    assert result.details["reasons"] == {
+        "readings": {"cast:id": 1, "below_hundred": 1, "missing:id": 1}
+    }
+    assert result.read == {"bronze.readings": 1}
+    assert shop.table("silver.readings").columns == [
+        "id", "v", "_order_file_at", "_order_file", "_order_row", "_source_file", "_updated_at",
+    ]  # fmt: skip
+
+
+def test_a_second_run_writes_nothing_and_new_files_are_merged_by_the_order_key(shop, caplog):
+    shop.deliver([("1", "1"), ("2", "2"), ("3", "3"), ("y", "0")], "b.csv", DAY2)
+    shop.run()
+    versions = shop.versions()
+    again = shop.run()
+    assert shop.versions() == versions
+    assert went(again) == {}
+    assert again.written == {"silver.readings": versions[0], "quarantine.readings": versions[1]}
+
+    shop.deliver([("1", "10"), ("2", "2"), ("4", "4"), ("z", "0")], "c.csv", DAY3)
+    shop.deliver([("3", "30"), ("5", "5")], "a.csv", DAY1)
+    result = shop.run()
+    assert shop.silver() == {(1, 10.0), (2, 2.0), (3, 3.0), (4, 4.0), (5, 5.0)}
+    assert went(result) == {
+        "rows_in": 6, "inserted": 2, "updated": 1, "unchanged": 2, "quarantined": 1,
+    }  # fmt: skip
+    assert shop.table("quarantine.readings").count() == 2
+    assert shop.state()["last"]["counts"]["rows_in"] == 6
+
+    shop.deliver([("1", "10"), ("2", "2")], "d.csv", dt.datetime(2013, 1, 4))
+    versions = shop.versions()
+    assert went(shop.run()) == {"rows_in": 2, "unchanged": 2}
+    assert shop.versions() == versions, "a merge without effect makes no version"
+
+    shutil.rmtree(shop.lake.path("bronze.readings"))
+    shop.deliver([("6", "6")], "e.csv", dt.datetime(2013, 1, 5))
+    assert went(shop.run()) == {"rows_in": 1, "inserted": 1}
+    assert "bronze.readings was made anew since readings was cleaned" in caplog.text
+
+
+def test_a_run_that_dies_before_its_progress_is_stored_ends_as_one_clean_run(shop, monkeypatch):
+    shop.deliver([("1", "1"), ("x", "2")])
+
+    def die(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.state, "write_progress", die)
+        with pytest.raises(KeyboardInterrupt):
+            shop.run(run_id="same")
+    assert shop.state() is None
+    versions = shop.versions()
+    shop.deliver([("2", "2")], "b.csv")
+    result = shop.run(run_id="same")
+    assert went(result) == {"rows_in": 2, "unchanged": 1, "quarantined": 1}
+    assert shop.versions() == versions, "the retry works on the version its run resolved"
+    assert went(shop.run()) == {"rows_in": 1, "inserted": 1}
+    assert shop.silver() == {(1, 1.0), (2, 2.0)}
+
+
+def test_a_broken_fail_rule_writes_nothing_until_a_correction_arrives(shop):
+    rules = [{"name": "positive", "check": "v > 0", "severity": "fail"}]
+    shop.deliver([("1", "-1"), ("2", "2"), ("x", "3")])
+    with pytest.raises(QualityError) as error:
+        shop.run(rules=rules)
+    assert error.value.exit_code == 3
+    assert str(error.value).startswith(
+        "rule 'positive' of entity 'readings' (severity fail) is broken by 1 of 3 new rows: "
+        "`v > 0`; for example id=1\nNothing was written."
+    )
+    with pytest.raises(TableNotFound):
+        latest_version(shop.spark, shop.lake, "silver.readings")
+    assert shop.state() is None
+    shop.deliver([("1", "1")], "b.csv", DAY2)
+    assert went(shop.run(rules=rules)) == {
+        "rows_in": 4, "inserted": 2, "superseded": 1, "quarantined": 1,
+    }  # fmt: skip
+
+
+def test_a_full_snapshot_removes_what_it_no_longer_holds(shop):
+    shop.deliver([("1", "1"), ("2", "2"), ("3", "3")])
+    shop.run(delivery="full_snapshot")
+    shop.deliver([("1", "1"), ("2", "x"), ("4", "4")], "b.csv", DAY2)
+    result = shop.run(delivery="full_snapshot")
+    assert shop.silver() == {(1, 1.0), (2, 2.0), (4, 4.0)}, "a bad row removes no good one"
+    assert went(result) == {
+        "rows_in": 3, "inserted": 1, "unchanged": 1, "quarantined": 1, "removed": 1,
+    }  # fmt: skip
+
+    shop.deliver([("1", "99"), ("5", "5")], "late.csv", DAY1)
+    assert went(shop.run(delivery="full_snapshot")) == {"rows_in": 2, "superseded": 2}
+    assert shop.silver() == {(1, 1.0), (2, 2.0), (4, 4.0)}
+
+    ledger = shop.spark.createDataFrame(
+        [("c.csv", DAY3, 1)], "path string, modified_at timestamp, malformed bigint"
+    )
+    ledger.write.format("delta").save(shop.lake.path("bronze.readings_files"))
+    shop.deliver([("1", "1")], "c.csv", DAY3)
+    result = shop.run(delivery="full_snapshot")
+    assert shop.silver() == {(1, 1.0), (2, 2.0), (4, 4.0)}
+    assert result.details["notes"] == [
+        "readings: no row was removed, the snapshot c.csv holds malformed records"
+    ]
+
+
+def test_delete_when_removes_a_key_and_leaves_unknown_ones_alone(shop):
+    columns = {"id": {"type": "int"}, "v": {"type": "string"}}
+    shop.deliver([("1", "a"), ("2", "b")])
+    shop.run(columns=columns, delete_when="v = 'gone'")
+    shop.deliver([("1", "gone"), ("9", "gone"), ("3", "c")], "b.csv", DAY2)
+    result = shop.run(columns=columns, delete_when="v = 'gone'")
+    assert shop.silver() == {(2, "b"), (3, "c")}
+    assert went(result) == {"rows_in": 3, "inserted": 1, "deleted": 1, "unchanged": 1}
+
+
+def test_without_a_change_feed_all_rows_are_read_again_with_the_same_result(shop, caplog):
+    off = {"delta.enableChangeDataFeed": "false"}
+    shop.deliver([("1", "1"), ("x", "2")], properties=off)
+    shop.run()
+    shop.deliver([("2", "2")], "b.csv", DAY2)
+    result = shop.run()
+    assert "no change feed from version 2 to 2, all its rows are read again" in caplog.text
+    assert went(result) == {"rows_in": 3, "inserted": 1, "unchanged": 1, "quarantined": 1}
+    assert shop.silver() == {(1, 1.0), (2, 2.0)}
+    assert shop.table("quarantine.readings").count() == 1
+
+
+def test_bounds_are_fitted_once_stored_and_reused(shop):
+    fence = {
+        "method": "iqr", "factor": 1.5, "action": "null",
+        "date_column": "day", "fit_range": ["2013-01-01", "2013-01-05"],
+    }  # fmt: skip
+    settings = {
+        "columns": {"id": {"type": "int"}, "v": {"type": "double", "outliers": fence}},
+        "derive": {"day": "make_date(2013, 1, id)"},
+    }
+    shop.deliver([("1", "1"), ("2", "2"), ("3", "3")])
+    result = shop.run(**settings)
+    assert result.details["notes"] == [
+        "readings.v: outliers are not looked for until the data reaches the end of fit_range"
+    ]
+    shop.deliver([("4", "4"), ("5", "5"), ("6", "50"), ("40", "1")], "b.csv", DAY2)
+    result = shop.run(**settings)
+    bounds = shop.state("readings.outliers")["v"]
+    assert (bounds["lower"], bounds["upper"]) == (-1.0, 7.0)
+    assert shop.silver() == {(1, 1.0), (2, 2.0), (3, 3.0), (4, 4.0), (5, 5.0), (6, None)}
+    assert result.details["reasons"] == {"readings": {"derive:day": 1}}
+    shop.deliver([("7", "7"), ("8", "7.5")], "c.csv", DAY3)
+    shop.run(**settings)
+    assert shop.state("readings.outliers")["v"] == bounds
+    assert {(7, 7.0), (8, None)} <= shop.silver()
+
+
+def test_a_source_that_has_not_delivered_leaves_empty_tables(shop):
+    columns = {"id": {"type": "int"}, "at": {"type": "timestamp"}}
+    day = {"day": "CAST(at AS date)"}
+    others = {"others": {"source": "others", "key": "id", "columns": columns, "derive": day}}
+    with pytest.raises(TableNotFound, match="Run `tidemill ingest shop` first"):
+        shop.run(others=others)
+    shop.deliver([("1", "1")])
+    assert went(shop.run(others=others)) == {"rows_in": 1, "inserted": 1}
+    assert shop.table("silver.others").isEmpty()
+    assert dict(shop.table("silver.others").dtypes)["at"] == "timestamp"
+    assert dict(shop.table("silver.others").dtypes)["day"] == "date"
+    assert shop.table("quarantine.others").isEmpty()
+
+
+def test_settings_that_no_longer_fit_the_table_are_refused_and_a_null_column_is_noted(shop):
+    shop.deliver([("1", "NA")])
+    result = shop.run()
+    assert shop.silver() == {(1, None)}
+    assert result.details["notes"] == ["readings.v is null in all new rows"]
+    shop.deliver([("2", "2")], "b.csv", DAY2)
+    columns = {"id": {"type": "int"}, "v": {"type": "int"}}
+    with pytest.raises(SchemaError, match=r"'v' is double, settings say int.*clean all of bronze"):
+        shop.run(columns=columns)
