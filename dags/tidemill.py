@@ -84,7 +84,5 @@ for file in sorted((ROOT / "conf").glob("*/pipeline.yml")):
     pipeline = load_pipeline(file.parent.name, root=ROOT)
     if pipeline.schedule is None:
         continue
-    for description in describe(
-        pipeline, shlex.split(os.environ.get("TIDEMILL_ARGUMENTS", ""))
-    ):
+    for description in describe(pipeline, shlex.split(os.environ.get("TIDEMILL_ARGUMENTS", ""))):
         globals()[description.dag_id] = make_dag(description)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipelines.terminal import Group, results_only, set_up_logging, want_traces
+from pipelines.terminal import Group, results_only, set_up_logging, stopping_soon, want_traces
 
 if TYPE_CHECKING:
     from pipelines.config import Pipeline
@@ -108,7 +108,7 @@ class Options:
         pipeline = self.pipeline()
         with results_only(), showing(console) as progress:
             progress({"event": "starting", "what": "Spark"})
-            yield open_run(
+            run = open_run(
                 pipeline,
                 date=_day(self.date),
                 since=_day(self.since),
@@ -116,6 +116,9 @@ class Options:
                 progress=progress,
                 profile=self.profile,
             )
+            # Spark has put its own answer to Ctrl-C in place by now.
+            with stopping_soon():
+                yield run
 
 
 def _day(moment: dt.datetime | None) -> dt.date | None:

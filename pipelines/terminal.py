@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 import sys
+import threading
 import traceback
 import warnings
 from collections.abc import Iterator
+from types import FrameType
 from typing import Any, TextIO
 
 import typer
@@ -17,6 +20,9 @@ from typer.core import TyperGroup
 from pipelines.errors import TidemillError
 
 STOPPED = 130
+_STOPPED_SAID = "stopped by Ctrl-C. The same command goes on from what is done."
+_PATIENCE_SECONDS = 3.0
+_has_said = threading.Event()
 _DEBUG = "TIDEMILL_DEBUG"
 
 
@@ -30,8 +36,8 @@ class Group(TyperGroup):
         except TidemillError as error:
             raise _end(str(error), error.exit_code) from error
         except KeyboardInterrupt as error:
-            message = "stopped by Ctrl-C. The same command goes on from what is done."
-            raise _end(message, STOPPED) from error
+            _has_said.set()
+            raise _end(_STOPPED_SAID, STOPPED) from error
         except Exception as error:
             # Typer's own (wrong usage, Exit) know how to show themselves.
             is_typers = isinstance(error, (typer.Exit, typer.Abort)) or hasattr(error, "show")
@@ -102,6 +108,38 @@ def set_up_logging(*, is_watched: bool) -> None:
         warnings.simplefilter("ignore")
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         os.environ.setdefault("PYTHONWARNINGS", "ignore")  # for the Python workers
+
+
+@contextlib.contextmanager
+def stopping_soon() -> Iterator[None]:
+    """Let Ctrl-C end the command within seconds, whatever waits for Spark.
+
+    Threads that wait for the JVM can't be interrupted. Every write can be repeated, so the process
+    may end under them; the JVM ends with it, and with the JVM its Python workers.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        patience = threading.Timer(_PATIENCE_SECONDS, _end_at_once)
+        patience.daemon = True
+        patience.start()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _end_at_once() -> None:
+    if not _has_said.is_set():
+        show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
+        sys.stderr.write(f"{show_cursor}tidemill: {_STOPPED_SAID}\n")
+        sys.stderr.flush()
+    os._exit(STOPPED)
 
 
 @contextlib.contextmanager

@@ -38,9 +38,7 @@ class Pipeline(Settings):
     score: Score
     monitor: Monitor = Monitor()
     schedule: Schedule | None = None
-    folder: Path = Field(
-        default=Path(), exclude=True, json_schema_extra={"hidden": True}
-    )
+    folder: Path = Field(default=Path(), exclude=True, json_schema_extra={"hidden": True})
     """Set by the loader: the pipeline's folder, where its SQL files are."""
     root: Path = Field(default=Path(), exclude=True, json_schema_extra={"hidden": True})
     """Set by the loader: the project's root, where relative paths start."""

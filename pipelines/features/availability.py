@@ -34,10 +34,10 @@ class Leak:
 
 
 def known_at(tables: Tables, settings: Featurize, moment: dt.datetime) -> Tables:
-    """Return the tables as they were known at a moment (UTC, without a zone)."""
+    """Return the tables as they were known at a moment, which is as Spark collects timestamps."""
     return Tables(
         {
-            name: df.where(f"({settings.reads[name]}) <= TIMESTAMP '{moment}'")
+            name: df.where(f"({settings.reads[name]}) <= {_timestamp(moment)}")
             for name, df in tables.items()
         }
     )
@@ -48,7 +48,7 @@ def find_leaks(
 ) -> list[Leak]:
     """Compute each row again from what was available at its `prediction_at`; return what differs.
 
-    The session's time zone must be UTC. Costs one computation for each moment among the rows.
+    Costs one computation for each moment among the rows.
     """
     by_moment: dict[tuple[dt.datetime, dt.date], list[Row]] = {}
     for row in rows:
@@ -56,11 +56,16 @@ def find_leaks(
     leaks: list[Leak] = []
     for (moment, day), wanted in by_moment.items():
         then = compute(known_at(tables, settings, moment), day)
-        of_moment = then.where(f"`{settings.prediction_at}` = TIMESTAMP '{moment}'")
+        of_moment = then.where(f"`{settings.prediction_at}` = {_timestamp(moment)}")
         found = {_key(row, settings): row for row in of_moment.collect()}
         for row in wanted:
             leaks += _differences(row, found.get(_key(row, settings)), settings)
     return leaks
+
+
+def _timestamp(moment: dt.datetime) -> str:
+    # What Spark collects has no zone and is meant in this machine's.
+    return f"TIMESTAMP '{moment.astimezone(dt.UTC).isoformat()}'"
 
 
 def _key(row: Row, settings: Featurize) -> tuple[Any, ...]:

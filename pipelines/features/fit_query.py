@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 MAX_VOCABULARY = 100_000
 """A vocabulary without `max_size` may have so many values; it travels in every query plan."""
 _ATTEMPTS = 3
+_OBSERVED = "tidemill_fit"
 _SPLITTER = f"{2**36 + 1}D"
 """Veltkamp's: x * s - (x * s - x) keeps 53 - 36 = 17 binary digits of x."""
 
@@ -46,7 +47,7 @@ def numeric_columns(features: Mapping[str, Feature]) -> list[str]:
             continue
         double = as_double(feature.column or name)
         columns.append(f"abs({double}) = CAST('Infinity' AS DOUBLE) AS infinite_{index}")
-        if isinstance(feature, Numeric) and needed_statistics(feature):
+        if isinstance(feature, Numeric):
             value = log1p(double) if feature.log1p else double
             columns.append(f"CASE WHEN {present(double)} THEN {value} END AS x_{index}")
     return columns
@@ -64,10 +65,10 @@ def numeric_aggregates(features: Mapping[str, Feature]) -> list[str]:
         if not isinstance(feature, Numeric | Cyclical):
             continue
         aggregates.append(f"count_if(infinite_{index}) AS infinite_{index}")
-        needed = needed_statistics(feature) if isinstance(feature, Numeric) else set()
-        x = f"x_{index}"
-        if needed:
-            aggregates.append(f"count({x}) AS count_{index}")
+        if isinstance(feature, Cyclical):
+            continue
+        x, needed = f"x_{index}", needed_statistics(feature)
+        aggregates.append(f"count({x}) AS count_{index}")
         if "moments" in needed:
             aggregates += [f"avg({x}) AS mean_{index}", f"stddev_pop({x}) AS std_{index}"]
         if "range" in needed:
@@ -117,16 +118,17 @@ def read_once(
 def _observe(
     df: DataFrame, numbers: Any, categories: Mapping[int, Category]
 ) -> tuple[dict[str, Any], dict[int, list[str]], int]:
-    from pyspark.sql import Observation
-
-    observation = Observation()
-    rows = category_counts(df.observe(observation, numbers), categories).collect()
+    counted = category_counts(df.observe(_OBSERVED, numbers), categories)
+    rows = counted.collect()
+    # Asked of the plan that ran, not through pyspark's Observation: that one waits for ever
+    # where the optimizer saw that there are no rows, and left the observation out.
+    observed = counted._jdf.queryExecution().observedMetrics().get(_OBSERVED)
+    found = json.loads(observed.get().getString(0)) if observed.isDefined() else {"num_rows": 0}
     vocabularies: dict[int, list[str]] = {index: [] for index in categories}
     for row in rows:
         if row["value"] is not None and row["num_rows"] >= categories[row["feature"]].min_count:
             vocabularies[row["feature"]].append(row["value"])
-    num_counted = rows[0]["num_all"] if rows else 0
-    return json.loads(observation.get["json"]), vocabularies, num_counted
+    return found, vocabularies, rows[0]["num_all"] if rows else 0
 
 
 def category_counts(df: DataFrame, categories: Mapping[int, Category]) -> DataFrame:

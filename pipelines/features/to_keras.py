@@ -158,7 +158,9 @@ def _cyclical(feature: FittedCyclical, raw: Any) -> dict[str, Any]:
     import tensorflow as tf
 
     zero, is_present = tf.constant(0.0, tf.float64), tf.math.is_finite(raw)
-    angle = 6.283185307179586 * (tf.where(is_present, raw, zero) / feature.period)
+    period = tf.constant(feature.period, tf.float64)
+    rest = tf.raw_ops.TruncateMod(x=tf.where(is_present, raw, zero), y=period)
+    angle = 6.283185307179586 * (rest / period)
     return {
         f"{feature.name}_{name}": tf.cast(tf.where(is_present, function(angle), zero), tf.float32)
         for name, function in (("sin", tf.math.sin), ("cos", tf.math.cos))

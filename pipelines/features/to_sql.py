@@ -92,7 +92,9 @@ def _expressions(feature: FittedFeature) -> list[str]:
             values = _numeric(feature)
         case FittedCyclical():
             double = as_double(feature.column)
-            angle = f"{_TWO_PI} * ({double} / {number(feature.period)})"
+            # The remainder is exact, so that far values lose nothing in the sine.
+            period = number(feature.period)
+            angle = f"{_TWO_PI} * (({double} % {period}) / {period})"
             values = [_float(double, f"{name}({angle})", 0.0) for name in ("sin", "cos")]
         case FittedCategory():
             values = [_category(feature)]

@@ -34,10 +34,7 @@ def spark_session(
     from pyspark.sql import SparkSession
 
     builder = SparkSession.builder.appName(name)
-    if (
-        SparkSession.getActiveSession() is None
-        and "PYSPARK_GATEWAY_PORT" not in os.environ
-    ):
+    if SparkSession.getActiveSession() is None and "PYSPARK_GATEWAY_PORT" not in os.environ:
         folder = root / "conf" / "spark"
         file = folder / f"{profile}.conf"
         if not file.is_file():

@@ -35,7 +35,6 @@ def test_a_second_run_leaves_the_tables_of_data_as_they_were(spark, run_all, fir
     before = {name: content(spark, lake, name, version) for name, version in tables.items()}
     results = run_all()
     assert results["ingest"].counts["rows_in"] == 0
-    assert results["normalize"].written == first_results["normalize"].written
     after = {name: latest_version(spark, lake, name) for name in tables}
     for name, version in after.items():
         assert content(spark, lake, name, version) == before[name], name

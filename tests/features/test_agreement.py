@@ -45,7 +45,7 @@ def random_row(dice: random.Random, place: int) -> tuple:
         place,
         perhaps(dice.choice((dice.gauss(0, 1e-3), dice.gauss(1e6, 1), dice.uniform(-30, 30)))),
         perhaps(dice.gauss(0, 50)),
-        perhaps(dice.randint(-20, 20) if dice.random() < 0.9 else dice.randint(-(2**31), 2**31 - 1)),
+        perhaps(dice.choice((*range(-20, 21), -(2**31), 2**31 - 1))),
         perhaps(dice.random() < 0.3),
         perhaps(Decimal(dice.randint(-(10**5), 10**9)) / 1000),
         perhaps(text),

