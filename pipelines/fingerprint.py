@@ -14,7 +14,10 @@ from pipelines.config import Pipeline
 
 _PACKAGE = Path(__file__).resolve().parent
 # What shows, starts or schedules a stage changes nothing in its tables.
-_OUTSIDE = ("cli", "doctor", "orchestration", "progress", "runner", "story", "summary")
+_OUTSIDE = (
+    *("cli", "doctor", "explore", "orchestration", "progress", "runner", "story", "summary"),
+    *("terminal", "user_errors"),
+)
 
 
 def fingerprint(pipeline: Pipeline, stages: Sequence[str], **more: object) -> str:

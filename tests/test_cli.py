@@ -206,15 +206,6 @@ class TestStages:
         assert found["summary"]["pipeline"] == "flights"
 
 
-def test_of_a_java_error_the_deepest_cause_is_shown():
-    from pipelines.terminal import _headline
-
-    text = "An error occurred while calling o1.save.\n: java.lang.A: a\n\tat x\nCaused by: B: b\n"
-    assert _headline(ValueError(text)) == "Caused by: B: b"
-    assert _headline(ValueError(text.partition("Caused")[0])) == "java.lang.A: a"
-    assert _headline(ValueError()) == "without a message"
-
-
 def test_a_spark_job_has_the_commands_options_and_exit_codes(project):
     job = [sys.executable, project / "spark_jobs" / "clean.py"]
     done = subprocess.run([*job, "nothing", "--json"], capture_output=True, text=True, cwd=project)

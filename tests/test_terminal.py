@@ -1,0 +1,51 @@
+import signal
+import threading
+
+import pytest
+
+from pipelines import terminal
+
+
+def test_ctrl_c_ends_the_command_even_where_something_waits_on(monkeypatch):
+    ended = threading.Event()
+    monkeypatch.setattr(terminal, "_PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(terminal, "_end_at_once", ended.set)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), terminal.stopping_soon():
+        signal.raise_signal(signal.SIGINT)
+    assert ended.wait(10)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_forced_end_says_so_once(monkeypatch, capsys):
+    codes = []
+    monkeypatch.setattr(terminal.os, "_exit", codes.append)
+    monkeypatch.setattr(terminal, "_has_said", threading.Event())
+    terminal._end_at_once()
+    assert "stopped by Ctrl-C" in capsys.readouterr().err
+    terminal._has_said.set()
+    terminal._end_at_once()
+    assert capsys.readouterr().err == ""
+    assert codes == [130, 130]
+
+
+def test_what_is_printed_inside_goes_to_stderr(capfd):
+    with terminal.results_only():
+        print("a library's greeting")
+    print("a result")
+    said = capfd.readouterr()
+    assert said.out == "a result\n"
+    assert "a library's greeting" in said.err
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("called o1.save.\n: java.A: a\n\tat x\nCaused by: B: b\n", "Caused by: B: b"),
+        ("called o1.save.\n: java.A: a\n\tat x\n", "java.A: a"),
+        ("first\nsecond", "first"),
+        ("", "without a message"),
+    ],
+)
+def test_of_an_error_the_line_that_says_most_is_shown(text, expected):
+    assert terminal._headline(ValueError(text)) == expected
