@@ -300,8 +300,8 @@ def test_a_correction_is_appended_once_and_a_rejected_file_can_be_mended(place: 
     rows = place.rows("csv", "_source_file", "a", "unix_seconds(_source_modified_at)", "_batch")
     assert rows == [
         ("csv/bad.csv", "4", T0 + 60, -1),
-        ("csv/month.csv", "1", T0 + 60, -1),
         ("csv/month.csv", "1", T0, 0),
+        ("csv/month.csv", "1", T0 + 60, -1),
         ("csv/month.csv", "2", T0 + 60, -1),
     ]
     assert place.rows("csv_files", "path", "status", "records", "malformed") == [

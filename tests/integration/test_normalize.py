@@ -246,7 +246,7 @@ def test_a_features_table_without_rows_is_refused(workshop) -> None:
 
 
 def test_columns_that_settings_name_must_be_there(workshop) -> None:
-    with pytest.raises(TableNotFound, match="Run `tidemill featurize` first"):
+    with pytest.raises(TableNotFound, match="Run `tidemill featurize flights` first"):
         workshop.run()
     workshop.gold()
 
