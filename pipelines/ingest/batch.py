@@ -92,8 +92,10 @@ class Writer:
             self._append(aside, tables.rejected, rejected_schema(), batch, outcome)
             malformed = self._count(tables.rejected, outcome, batch, "raw IS NOT NULL")
         outcome.rows, outcome.malformed = sum(good.values()), sum(malformed.values())
-        outcome.records = outcome.rows + outcome.malformed
-        self._check(outcome, observed, batch)
+        # Where an earlier run wrote the rows, only the tables know how many there were.
+        kept = outcome.rows + outcome.malformed
+        outcome.records = kept if observed is None else observed["records"]
+        self._check(outcome, batch)
         entries = self._entries(found, batch, good, malformed)
         self._append(entries, tables.files, files_schema(), batch, outcome)
         outcome.files = 0 if batch.status == "corrected" else len(batch.files)
@@ -214,11 +216,11 @@ class Writer:
             if times.get(path) == ms
         }
 
-    def _check(self, outcome: Outcome, observed: Counts | None, batch: Batch) -> None:
-        if observed is None or observed["records"] == outcome.records:
+    def _check(self, outcome: Outcome, batch: Batch) -> None:
+        if outcome.records == outcome.rows + outcome.malformed:
             return
         raise LakeError(
-            f"{self._tables.rows}: {observed['records']:,} records were read from "
+            f"{self._tables.rows}: {outcome.records:,} records were read from "
             f"{_some(batch.files)}, but the tables hold {outcome.rows:,} good and "
             f"{outcome.malformed:,} malformed ones of them. The files may have changed while they "
             "were read; run ingest again when deliveries are complete."

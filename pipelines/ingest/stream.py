@@ -60,6 +60,10 @@ def stream_id(spark: SparkSession, checkpoint: str) -> str:
 def quiet_session(spark: SparkSession, landing: Landing) -> SparkSession:
     """Return a session of its own for ingest, whose settings touch no other stage."""
     session = spark.newSession()
+    # Streams can't adapt their plans and would warn about it, source by source.
+    session.conf.set("spark.sql.adaptive.enabled", "false")
+    # Nor does a plan of forty columns need a warning that its text was cut.
+    session.conf.set("spark.sql.debug.maxToStringFields", "200")
     # `_row` counts on tasks that read no more than a block's worth of bytes.
     session.conf.set("spark.sql.files.maxPartitionNum", str(2**31 - 1))
     if landing.root.startswith("file:"):
