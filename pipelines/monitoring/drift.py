@@ -34,7 +34,8 @@ class Binning:
 
     column: str
     edges: tuple[float, ...] = ()
-    values: tuple[str, ...] = ()
+    values: tuple[str, ...] | None = None
+    """Of a category, however few; None for a number."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ def bin_names(binning: Binning, values: pa.Array) -> dict[str, int]:
     """Return how many values fall into each bin; numbers as float64, categories as text."""
     import pyarrow.compute as pc
 
-    if binning.edges or not binning.values:
+    if binning.values is None:
         numbers = pc.fill_null(values.cast("float64"), math.nan).to_numpy(zero_copy_only=False)
         missing = np.isnan(numbers)
         places = np.searchsorted(np.array(binning.edges), numbers[~missing], side="left")
@@ -146,7 +147,9 @@ def count_bins(rows: DataFrame, binnings: Sequence[Binning]) -> dict[str, dict[s
     if not binnings:
         return counts
     columns = [
-        F.col(binning.column).cast("string" if binning.values else "double").alias(binning.column)
+        F.col(binning.column)
+        .cast("double" if binning.values is None else "string")
+        .alias(binning.column)
         for binning in binnings
     ]
 

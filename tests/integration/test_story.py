@@ -13,9 +13,10 @@ from pipelines.summary import gather, show
 pytestmark = [pytest.mark.spark, pytest.mark.tensorflow, pytest.mark.end_to_end]
 
 SPLITS = (
-    "normalize.split.train=[2013-01-01, 2013-01-03]",
-    "normalize.split.validation=[2013-01-04, 2013-01-04]",
-    "normalize.split.test=[2013-01-05, 2013-01-05]",
+    "normalize.split.train=[2013-01-01, 2013-01-02]",
+    "normalize.split.validation=[2013-01-03, 2013-01-03]",
+    # Outcomes of the last day of history are still on their way: the day before has labels.
+    "normalize.split.test=[2013-01-04, 2013-01-05]",
     "train.epochs=1",
 )
 

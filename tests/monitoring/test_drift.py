@@ -62,6 +62,13 @@ def test_each_row_counts_in_one_bin_of_each_feature(spark):
 
 
 @pytest.mark.spark
+def test_a_category_that_training_never_saw_is_counted_as_other(spark):
+    binnings = fit_binnings(spark.createDataFrame([], "origin STRING"), [], ["origin"], bins=4)
+    now = spark.createDataFrame([("JFK",), (None,)], "origin STRING")
+    assert count_bins(now, binnings) == {"origin": {"other": 1, "missing": 1}}
+
+
+@pytest.mark.spark
 def test_a_column_without_any_value_has_only_missing_ones(spark):
     frame = spark.createDataFrame([(None, None)], "gust DOUBLE, plane STRING")
     binnings = fit_binnings(frame, ["gust"], ["plane"], bins=10)
