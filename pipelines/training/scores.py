@@ -1,7 +1,7 @@
 """Scores of a split, added up over batches and ranks in bounded memory.
 
 Outputs are counted in bins by the leading bits of their float32: 2^18 bins that are as fine,
-relatively, around every value. ROC AUC from them is that of the rows to six digits or so; the
+relatively, around every value. ROC AUC from them is that of the rows to four digits; the
 loss is exact.
 """
 

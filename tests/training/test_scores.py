@@ -33,7 +33,7 @@ def test_infinite_outputs_have_bins_too() -> None:
 
 @settings(deadline=None, max_examples=20)
 @given(st.integers(0, 1000))
-def test_roc_auc_from_bins_is_that_of_the_rows_to_five_digits(seed: int) -> None:
+def test_roc_auc_from_bins_is_that_of_the_rows_to_four_digits(seed: int) -> None:
     random = np.random.default_rng(seed)
     labels = (random.random(5000) < 0.3).astype(np.float32)
     outputs = (random.normal(size=5000) + labels - 1).astype(np.float32)
@@ -41,7 +41,7 @@ def test_roc_auc_from_bins_is_that_of_the_rows_to_five_digits(seed: int) -> None
     for part in np.array_split(np.arange(5000), 7):
         scores.add(np.zeros(len(part)), labels[part], outputs[part])
     found = scores.metrics(scores.sums)["roc_auc"]
-    assert found == pytest.approx(roc_auc_score(labels, outputs), abs=1e-5)
+    assert found == pytest.approx(roc_auc_score(labels, outputs), abs=5e-5)
 
 
 def test_sums_of_two_ranks_give_the_metrics_of_all_rows() -> None:
