@@ -83,7 +83,10 @@ def test_values_agree_with_the_files_on_the_day_the_clocks_go_back(november):
     minute = row["sched_minute"] - 900
     predicted_at = row["prediction_at"].astimezone(dt.UTC)
     assert predicted_at == dt.datetime(2013, 11, 3, 18, minute, tzinfo=dt.UTC)
-    silver = {n: read_at(run.spark, run.lake, n, 0) for n in run.pipeline.featurize.reads}
+    silver = {
+        name: read_at(run.spark, run.lake, name, latest_version(run.spark, run.lake, name))
+        for name in run.pipeline.featurize.reads
+    }
     observed = silver["silver.weather"].where(
         f"origin = '{row['origin']}' AND observed_at = TIMESTAMP '2013-11-03 17:00:00'"
     )
