@@ -105,6 +105,8 @@ def set_up_logging(*, is_watched: bool) -> None:
     quiet = is_watched and not is_debug
     logging.getLogger("pipelines").setLevel(logging.WARNING if quiet else logging.INFO)
     if not is_debug:
+        # Py4J logs the stack of every call that Ctrl-C interrupts.
+        logging.getLogger("py4j").setLevel(logging.CRITICAL)
         warnings.simplefilter("ignore")
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         os.environ.setdefault("PYTHONWARNINGS", "ignore")  # for the Python workers

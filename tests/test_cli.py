@@ -12,7 +12,7 @@ from pipelines.errors import GateRefused, QualityError
 from pipelines.run import StageResult
 from pipelines.runner import STAGES
 
-LEVELS = ("", "pipelines")
+LEVELS = ("", "pipelines", "py4j")
 
 
 @pytest.fixture(autouse=True)
