@@ -1,8 +1,10 @@
 """Airflow for the tests: its own home, SQLite, no examples. Runs in `.venv-airflow`."""
 
+import gc
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,14 @@ def pytest_configure(config):
     """Airflow leaves the pipes of spark-submit to the garbage collector."""
     config.addinivalue_line("filterwarnings", "ignore:unclosed file:ResourceWarning")
     config.addinivalue_line("filterwarnings", "ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_unconfigure():
+    """Collect what Airflow left, before pytest does so with every warning an error again."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @pytest.fixture(scope="session")
