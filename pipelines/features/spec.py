@@ -37,9 +37,15 @@ class ModelInput(Settings):
 
     name: str
     dtype: Literal["float32", "int32"]
-    kind: Literal["numeric", "category"]
+    kind: Literal["numeric", "category", "array", "sequence", "image"]
     cardinality: int | None = None
-    """Of a category: indices are 0 .. cardinality - 1."""
+    """Of a category or a sequence of them: indices are 0 .. cardinality - 1."""
+    shape: tuple[int, ...] = ()
+    """Of one row: () for numeric and category, (length,) for an array of floats and a sequence of
+    indices (0 = padded or missing), (height, width, channels) for an image, 0 to 1."""
+    mask: str | None = None
+    """Of an array: name of the array input that is 1.0 where a value was, 0.0 where it was padded
+    or missing."""
 
 
 class _Fitted(Settings):
