@@ -11,7 +11,7 @@ from pipelines.config.base import Settings
 from pipelines.config.clean import Clean
 from pipelines.config.featurize import Featurize
 from pipelines.config.ingest import Ingest
-from pipelines.config.normalize import Normalize
+from pipelines.config.normalize import DateSplit, Normalize
 from pipelines.config.schedule import Schedule
 from pipelines.config.score import Monitor, Score
 from pipelines.config.train import Promote, Train
@@ -51,6 +51,18 @@ class Pipeline(Settings):
         except (ZoneInfoNotFoundError, ValueError) as error:
             raise ValueError(f"unknown time zone '{value}'") from error
         return value
+
+    @model_validator(mode="after")
+    def _folds_have_days(self) -> Pipeline:
+        split, folds = self.normalize.split, self.train.folds
+        if folds and isinstance(split, DateSplit):
+            days = sum((last - first).days + 1 for first, last in (split.train, split.validation))
+            if days <= folds:
+                raise ValueError(
+                    f"`train.folds: {folds}` needs {folds + 1} days at least in the training and "
+                    f"validation ranges of `normalize.split`, which have {days}"
+                )
+        return self
 
     @model_validator(mode="after")
     def _names_meet(self) -> Pipeline:

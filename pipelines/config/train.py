@@ -49,6 +49,10 @@ class Train(Settings):
     """Rows that are shuffled among each other."""
     seed: int = Field(1, ge=0)
     early_stopping: EarlyStopping | None = EarlyStopping()
+    folds: int | None = Field(None, ge=2)
+    """Judges the settings by cross-validation, beside the model itself: by date each fold trains on
+    all days before those that judge it, by hash on the other folds' keys. `normalize` writes the
+    folds; the test split takes no part."""
     checkpoint_steps: int | None = Field(None, ge=1)
     """Steps between checkpoints in an epoch; at each epoch's end there always is one."""
     max_restarts: int = Field(2, ge=0)

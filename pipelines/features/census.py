@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pipelines.config.normalize import DateSplit, HashSplit
 from pipelines.errors import EmptySplit
 from pipelines.features.layout import bucket
-from pipelines.features.split import SPLITS, describe_split, split_name
+from pipelines.features.split import describe_split, split_name
 from pipelines.features.to_sql import as_double, present, quoted
 
 if TYPE_CHECKING:
@@ -33,14 +33,14 @@ class Census:
     num_unlabelled: int
     num_outside: int
     buckets: dict[str, dict[int, int]]
-    """Rows with a label, by split and hash bucket."""
+    """Rows with a label, by split and hash bucket; splits in the order they were asked for."""
     days: tuple[str, str] | None = None
     """First and last day of the table."""
 
     @property
     def by_split(self) -> dict[str, int]:
         """Rows of the training set in each split."""
-        return {split: sum(self.buckets.get(split, {}).values()) for split in SPLITS}
+        return {split: sum(counts.values()) for split, counts in self.buckets.items()}
 
     @property
     def num_labelled(self) -> int:
@@ -85,7 +85,7 @@ def take_census(
         )
         .collect()
     )
-    buckets: dict[str, dict[int, int]] = {}
+    buckets: dict[str, dict[int, int]] = {split: {} for split in conditions}
     unlabelled = outside = 0
     for row in counted:
         if row["split"] is None:
@@ -93,7 +93,7 @@ def take_census(
         elif not row["is_labelled"]:
             unlabelled += row["num_rows"]
         else:
-            buckets.setdefault(row["split"], {})[row["bucket"]] = row["num_rows"]
+            buckets[row["split"]][row["bucket"]] = row["num_rows"]
     days = [day for row in counted for day in (row["first_day"], row["last_day"]) if day]
     return Census(
         num_rows=sum(row["num_rows"] for row in counted),

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipelines.errors import FeatureError
-from pipelines.features.split import SPLITS, key_hash
+from pipelines.features.split import key_hash
 from pipelines.features.to_sql import literal, quoted
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ def plan_files(
     file: count again with more bits.
     """
     files: list[FilePlan] = []
-    for split in SPLITS:
-        cut = _cut(split, counts.get(split, {}), 2**bits, file_rows)
+    for split, by_bucket in counts.items():
+        cut = _cut(split, by_bucket, 2**bits, file_rows)
         if cut is None:
             return None
         files += cut
@@ -98,14 +98,13 @@ def lay_out(df: DataFrame, files: Sequence[FilePlan], key: Sequence[str], bits: 
     `df` has the column `_split`; its rows are those that were counted for the plan.
     """
     keys = partition_keys(len(files))
-    by_bucket = {split: [0] * 2**bits for split in SPLITS}
+    by_bucket = {one.split: [0] * 2**bits for one in files}
     for index, one in enumerate(files):
         length = one.end_bucket - one.first_bucket
         by_bucket[one.split][one.first_bucket : one.end_bucket] = [index] * length
     cases = " ".join(
         f"WHEN '{split}' THEN {literal(indices, 'array<int>')}[_bucket]"
         for split, indices in by_bucket.items()
-        if any(one.split == split for one in files)
     )
     starts = literal([one.first_position for one in files], "array<bigint>")
     columns = [quoted(name) for name in df.columns if name != "_split"]

@@ -12,6 +12,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import FeatureError
+from pipelines.features.folds import fold_spec_name
 from pipelines.features.spec import FeatureSpec
 from pipelines.lake import files
 from pipelines.lake.catalog import Lake
@@ -65,14 +66,31 @@ def load_spec(
 
     Raises FeatureError where the table is no training set or its spec is gone.
     """
-    table = f"gold.{training_set}"
+    return _load(spark, lake, pipeline, f"gold.{training_set}", version)
+
+
+def load_fold_spec(
+    spark: SparkSession, lake: Lake, pipeline: str, table: str, version: int, fold: int
+) -> FeatureSpec:
+    """Return the spec of one fold (from 1) of a table of folds at a version."""
+    return _load(spark, lake, pipeline, table, version, fold)
+
+
+def _load(
+    spark: SparkSession,
+    lake: Lake,
+    pipeline: str,
+    table: str,
+    version: int,
+    fold: int | None = None,
+) -> FeatureSpec:
     name = named_spec(read_at(spark, lake, table, version).schema)
     if name is None:
         raise FeatureError(
             f"{table} at version {version} carries no feature spec: it was not written by "
             "`normalize`. Run `tidemill normalize` to write it."
         )
-    place = lake.state(pipeline, "normalize", name)
+    place = lake.state(pipeline, "normalize", name if fold is None else fold_spec_name(name, fold))
     text = files.read_text(spark, place)
     if text is None:
         raise FeatureError(

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pipelines.config.normalize import Normalize
 from pipelines.errors import FeatureError, nearest
-from pipelines.features.census import Census, Columns, has_label, refuse_empty_splits, take_census
+from pipelines.features.census import Census, Columns, has_label, take_census
 from pipelines.features.layout import SMALLEST_BITS, FilePlan, lay_out, more_bits, plan_files
 from pipelines.features.spec import NUMBER_TYPES, FeatureSpec, base_type
-from pipelines.features.split import split_conditions, split_name
+from pipelines.features.split import split_name
 from pipelines.features.to_sql import quoted, to_sql
 
 if TYPE_CHECKING:
@@ -34,37 +33,33 @@ def check_columns(rows: DataFrame, columns: Columns) -> None:
 
 
 def count_and_plan(
-    rows: DataFrame, columns: Columns, settings: Normalize, table: str
+    rows: DataFrame, columns: Columns, conditions: Mapping[str, str], file_rows: int
 ) -> tuple[Census, list[FilePlan], int]:
     """Count the rows, and cut the splits into files by hash buckets of the bits returned.
 
-    Raises EmptySplit where a split has no rows.
+    `conditions` are those of the splits, of which a row fulfils one at most.
     """
-    conditions = split_conditions(settings.split, columns.key, columns.date)
     bits = SMALLEST_BITS
     while True:
         census = take_census(rows, columns, conditions, bits)
-        refuse_empty_splits(census, settings.split, table)
-        files = plan_files(census.buckets, bits, settings.file_rows)
+        files = plan_files(census.buckets, bits, file_rows)
         if files is not None:
             return census, files, bits
-        bits = more_bits(bits, settings.file_rows)
+        bits = more_bits(bits, file_rows)
 
 
-def training_rows(rows: DataFrame, columns: Columns, settings: Normalize) -> DataFrame:
-    """Return the rows features are fitted on: those of the training split with a label."""
-    conditions = split_conditions(settings.split, columns.key, columns.date)
-    return rows.where(f"({conditions['train']}) AND {has_label(columns.label)}")
+def training_rows(rows: DataFrame, columns: Columns, condition: str) -> DataFrame:
+    """Return the rows features are fitted on: those of a training split with a label."""
+    return rows.where(f"({condition}) AND {has_label(columns.label)}")
 
 
 def transform(
-    rows: DataFrame, columns: Columns, settings: Normalize, spec: FeatureSpec
+    rows: DataFrame, columns: Columns, conditions: Mapping[str, str], spec: FeatureSpec
 ) -> DataFrame:
     """Return the training set's rows: `_split`, key, date, `_label` (float), the spec's inputs.
 
     A key or date column of the same name as an input is called `_key_<name>`.
     """
-    conditions = split_conditions(settings.split, columns.key, columns.date)
     names = _kept_names(columns, spec)
     return (
         rows.where(has_label(columns.label))

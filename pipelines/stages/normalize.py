@@ -1,17 +1,26 @@
-"""`normalize`: fit the feature spec on the training split, write the training set."""
+"""`normalize`: fit the feature spec on the training split, write the training set.
+
+With `train.folds` it writes the folds beside it, each through a spec fitted on its own training
+rows.
+"""
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from pipelines.config import Pipeline
 from pipelines.errors import SettingsError
-from pipelines.features.census import Columns
+from pipelines.features import folds
+from pipelines.features.census import Columns, refuse_empty_splits
 from pipelines.features.fit import fit
 from pipelines.features.layout import row_groups
-from pipelines.features.spec import FORMAT_VERSION
+from pipelines.features.spec import FORMAT_VERSION, FeatureSpec
+from pipelines.features.split import split_conditions
 from pipelines.features.store import READ_KEY, SPEC_KEY, named_spec, save_spec, spec_name
 from pipelines.features.training_set import (
     check_columns,
@@ -24,6 +33,9 @@ from pipelines.lake.read import latest_version, read_at, table_exists
 from pipelines.lake.write import replace_slice
 from pipelines.run import Run, StageResult, Stopwatch
 
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
 logger = logging.getLogger(__name__)
 
 _WRITER = 2
@@ -31,7 +43,7 @@ _WRITER = 2
 
 
 def run(run: Run) -> StageResult:
-    """Write `gold.<training_set>` and its feature spec, unless they stand already."""
+    """Write `gold.<training_set>`, its folds if asked for, and their specs, unless they stand."""
     watch = Stopwatch()
     spark, lake, pipeline = run.spark, run.lake, run.pipeline
     settings, columns = pipeline.normalize, _columns(pipeline)
@@ -43,7 +55,9 @@ def run(run: Run) -> StageResult:
     read = run.resolve("normalize", resolve)
     rows = read_at(spark, lake, source, read[source])
     check_columns(rows, columns)
-    census, files, bits = count_and_plan(rows, columns, settings, source)
+    conditions = split_conditions(settings.split, columns.key, columns.date)
+    census, files, bits = count_and_plan(rows, columns, conditions, settings.file_rows)
+    refuse_empty_splits(census, settings.split, source)
     name = spec_name(
         settings.training_set,
         {
@@ -53,47 +67,122 @@ def run(run: Run) -> StageResult:
             "format": [FORMAT_VERSION, _WRITER],
         },
     )
-    version = _standing_version(run, target, name, census.num_labelled)
-    is_new = version is None
-    if version is None:
-        spec = fit(
-            training_rows(rows, columns, settings),
-            settings.features,
-            key=columns.key,
-            date=columns.date,
-            label=columns.label,
-        )
-        save_spec(spark, lake, pipeline.name, name, spec)
-        laid_out = in_files(
-            transform(rows, columns, settings, spec), columns, spec, files, bits
-        ).withMetadata("_label", {SPEC_KEY: name, READ_KEY: json.dumps(read)})
-        with row_groups(spark, settings.row_group_rows):
-            version = replace_slice(
-                laid_out,
-                lake,
-                target,
-                "true",
-                partition_by=["_split"],
-                properties={"delta.dataSkippingStatsColumns": "_position"},
-            )
-    else:
-        logger.info("%s stands at version %s: same input, same settings", target, version)
+    work = _Work(run, rows, columns, read, name)
+
+    def make() -> DataFrame:
+        spec = work.fit(conditions["train"], name)
+        return in_files(transform(rows, columns, conditions, spec), columns, spec, files, bits)
+
+    version, is_new = work.stand_or_write(target, census.num_labelled, make)
+    written, described = {target: version}, {}
+    if pipeline.train.folds:
+        table, fold_version, each = _folds(work, pipeline.train.folds)
+        written, described = {**written, table: fold_version}, {"folds": each}
     result = StageResult(
         stage="normalize",
         pipeline=pipeline.name,
         run_id=run.run_id,
         read=read,
-        written={target: version},
+        written=written,
         counts=census.counts(),
         details={
             "feature_spec": lake.state(pipeline.name, "normalize", name),
             "is_new": is_new,
             "num_files": len(files),
+            **described,
         },
         seconds=watch.seconds,
     )
     logger.info(result.line())
     return result
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What a training set and its folds have in common. `name` is that of the table's spec."""
+
+    run: Run
+    rows: DataFrame
+    columns: Columns
+    read: Mapping[str, int]
+    name: str
+
+    def fit(self, condition: str, name: str) -> FeatureSpec:
+        """Fit a spec on the labelled rows that fulfil a condition, and store it under a name."""
+        run, columns = self.run, self.columns
+        spec = fit(
+            training_rows(self.rows, columns, condition),
+            run.pipeline.normalize.features,
+            key=columns.key,
+            date=columns.date,
+            label=columns.label,
+        )
+        save_spec(run.spark, run.lake, run.pipeline.name, name, spec)
+        return spec
+
+    def stand_or_write(
+        self, target: str, num_rows: int, make: Callable[[], DataFrame]
+    ) -> tuple[int, bool]:
+        """Return the version of `target` made from the very same, and whether it is new."""
+        run = self.run
+        version = _standing_version(run, target, self.name, num_rows)
+        if version is not None:
+            logger.info("%s stands at version %s: same input, same settings", target, version)
+            return version, False
+        made_from = {SPEC_KEY: self.name, READ_KEY: json.dumps(self.read)}
+        laid_out = make().withMetadata("_label", made_from)
+        with row_groups(run.spark, run.pipeline.normalize.row_group_rows):
+            version = replace_slice(
+                laid_out,
+                run.lake,
+                target,
+                "true",
+                partition_by=["_split"],
+                properties={"delta.dataSkippingStatsColumns": "_position"},
+            )
+        return version, True
+
+
+def _folds(work: _Work, num_folds: int) -> tuple[str, int, list[dict[str, Any]]]:
+    """Write the folds' table; return its name, version, and what each fold is.
+
+    Each fold's statistics take a pass over its own training rows.
+    """
+    settings, rows, columns = work.run.pipeline.normalize, work.rows, work.columns
+    conditions = folds.fold_conditions(settings.split, num_folds, columns.key, columns.date)
+    described = folds.describe_folds(settings.split, num_folds)
+    census, files, bits = count_and_plan(
+        folds.copies(rows, conditions),
+        columns,
+        folds.copy_conditions(list(conditions)),
+        settings.file_rows,
+    )
+    found = census.by_split
+    folds.refuse_empty_folds(found, described)
+    work = replace(work, name=folds.folds_name(work.name, num_folds))
+
+    def make() -> DataFrame:
+        parts = []
+        for fold in range(1, num_folds + 1):
+            train, validation = folds.train_split(fold), folds.validation_split(fold)
+            spec = work.fit(conditions[train], folds.fold_spec_name(work.name, fold))
+            own = {split: conditions[split] for split in (train, validation)}
+            parts.append(transform(rows, columns, own, spec))
+        every = functools.reduce(lambda one, other: one.unionByName(other), parts)
+        return in_files(every, columns, spec, files, bits)
+
+    table = folds.folds_table(settings.training_set)
+    version, _ = work.stand_or_write(table, census.num_labelled, make)
+    each = [
+        {
+            "fold": fold,
+            "what": what,
+            "train_rows": found[folds.train_split(fold)],
+            "validation_rows": found[folds.validation_split(fold)],
+        }
+        for fold, what in enumerate(described, start=1)
+    ]
+    return table, version, each
 
 
 def _columns(pipeline: Pipeline) -> Columns:

@@ -12,7 +12,7 @@ from pipelines.config.featurize import Featurize
 from pipelines.config.load import load_pipeline
 from pipelines.config.normalize import Normalize
 from pipelines.errors import EmptySplit, FeatureError, SettingsError, TableNotFound
-from pipelines.features.store import load_spec
+from pipelines.features.store import load_fold_spec, load_spec
 from pipelines.lake.read import latest_version, read_at
 from pipelines.run import Run
 from pipelines.stages import normalize
@@ -31,6 +31,7 @@ FEATURES = {
 }
 GOLD = "day date, carrier string, flight int, is_late int, x double"
 TRAINING = "gold.flights_training"
+FOLDS = "gold.flights_training_folds"
 
 
 def day(number: int) -> dt.date:
@@ -62,7 +63,7 @@ class Workshop:
         df = self.spark.createDataFrame(rows, schema) if isinstance(rows, list) else rows
         df.write.format("delta").mode("overwrite").save(self.lake.path("gold.flights"))
 
-    def run(self, *, run_id=None, label="is_late", **settings):
+    def run(self, *, run_id=None, label="is_late", folds=None, **settings):
         featurize = Featurize(
             table="flights", sql=("f.sql",), reads={}, key=("day", "carrier", "flight"),
             date="day", label=label,
@@ -70,7 +71,11 @@ class Workshop:
         settings = {"training_set": "flights_training", "split": SPLIT, "features": FEATURES,
                     **settings}  # fmt: skip
         pipeline = self._flights.model_copy(
-            update={"featurize": featurize, "normalize": Normalize.model_validate(settings)}
+            update={
+                "featurize": featurize,
+                "normalize": Normalize.model_validate(settings),
+                "train": self._flights.train.model_copy(update={"folds": folds}),
+            }
         )
         self._runs += 1
         return normalize.run(Run(pipeline, self.spark, self.lake, run_id or f"run{self._runs}"))
@@ -258,6 +263,57 @@ def test_columns_that_settings_name_must_be_there(workshop) -> None:
         workshop.run(label=None)
     with pytest.raises(FeatureError, match="feature 'y' reads column 'y'"):
         workshop.run(features={"y": {"kind": "numeric"}})
+
+
+def test_no_row_enters_the_statistics_of_the_fold_it_judges(workshop) -> None:
+    # One extreme row, in the block that judges fold 2: it would move mean and spread of `x`.
+    rows = [(day(number), "UA", flight, flight % 2, float(flight))
+            for number in range(1, 6) for flight in range(1, 5)]  # fmt: skip
+    rows.append((day(3), "XX", 9, 1, 1e6))
+    workshop.gold(rows)
+
+    result = workshop.run(folds=3)
+
+    specs = [
+        load_fold_spec(workshop.spark, workshop.lake, "flights", FOLDS, result.written[FOLDS], fold)
+        for fold in (1, 2, 3)
+    ]
+    assert [spec.num_rows for spec in specs] == [4, 8, 13]
+    # Of 1, 2, 3, 4 alone, until the row has moved into the past of fold 3.
+    assert [spec.features[0].center for spec in specs[:2]] == [2.5, 2.5]
+    assert specs[2].features[0].center > 70_000
+    assert [spec.features[1].vocabulary for spec in specs] == [("UA",), ("UA",), ("UA", "XX")]
+    found = workshop.spark.read.format("delta").load(workshop.lake.path(FOLDS))
+    shown = {
+        split: sorted(row["x"] for row in found.where(f"_split = '{split}'").collect())
+        for split in ("train-2", "validation-2")
+    }
+    deviation = 1.25**0.5
+    scaled = [(x - 2.5) / deviation for x in (1, 2, 3, 4)]
+    assert shown["train-2"] == pytest.approx(sorted(2 * scaled))
+    assert shown["validation-2"] == pytest.approx([*scaled, (1e6 - 2.5) / deviation])
+    assert not found.where(f"day > DATE '{day(4)}'").count(), "the test split stays unseen"
+    assert [one["validation_rows"] for one in result.details["folds"]] == [4, 5, 4]
+
+
+def test_folds_stand_beside_their_training_set_and_are_made_anew_with_it(workshop) -> None:
+    workshop.gold()
+    alone = workshop.run()
+    first = workshop.run(folds=2)
+    assert first.written[TRAINING] == alone.written[TRAINING], "folds don't touch the training set"
+    assert workshop.run(folds=2).written == first.written
+    more = workshop.run(folds=3)
+    assert more.written[TRAINING] == first.written[TRAINING]
+    assert more.written[FOLDS] > first.written[FOLDS]
+    positions = workshop.spark.read.format("delta").load(workshop.lake.path(FOLDS))
+    for row in positions.groupBy("_split").agg(F.sort_array(F.collect_list("_position"))).collect():
+        assert row[1] == list(range(len(row[1])))
+
+
+def test_an_empty_fold_is_refused(workshop) -> None:
+    workshop.gold([row for row in ROWS if row[0].day != 2])
+    with pytest.raises(EmptySplit, match=r"fold 1 of 3 \(trains on 2013-01-01 to 2013-01-01, jud"):
+        workshop.run(folds=3)
 
 
 def test_a_table_that_normalize_did_not_write_has_no_spec(workshop) -> None:
