@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections import deque
+from functools import lru_cache
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from pipelines.feed.columns import Component, FeedColumns
+    from pipelines.feed.columns import Component
 
 Arrays = dict[str, "np.ndarray[Any, Any]"]
 
@@ -48,16 +50,27 @@ class Buffer:
 class Pool:
     """Buffers of one size: hands out a free one, or makes one more."""
 
-    def __init__(self, columns: FeedColumns, rows: int) -> None:
-        self._components = columns.components
+    def __init__(self, components: tuple[Component, ...], rows: int) -> None:
+        self._components = components
         self._rows = rows
         self._buffers: deque[Buffer] = deque()
+        self._lock = Lock()
 
     def take(self, rows: int) -> Arrays:
         """Return arrays for `rows` rows. They come back by themselves once nobody uses them."""
-        for _ in range(len(self._buffers)):
-            self._buffers.rotate(-1)
-            if self._buffers[-1].is_free:
-                return self._buffers[-1].first(rows)
-        self._buffers.append(Buffer(self._components, self._rows))
-        return self._buffers[-1].first(rows)
+        with self._lock:
+            for _ in range(len(self._buffers)):
+                self._buffers.rotate(-1)
+                if self._buffers[-1].is_free:
+                    return self._buffers[-1].first(rows)
+            self._buffers.append(Buffer(self._components, self._rows))
+            return self._buffers[-1].first(rows)
+
+
+@lru_cache(maxsize=4)
+def pool(components: tuple[Component, ...], rows: int, use: str) -> Pool:  # noqa: ARG001
+    """Return the process's pool for one `use` (`window`, `chunk`) of arrays.
+
+    One epoch's memory serves the next: touching fresh memory costs more than decoding into it.
+    """
+    return Pool(components, rows)

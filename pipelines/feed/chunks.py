@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipelines.errors import FeedError
-from pipelines.feed.buffers import Arrays, Pool
+from pipelines.feed.buffers import Arrays, Buffer, Pool, pool
 
 if TYPE_CHECKING:
     from pipelines.feed.columns import FeedColumns
@@ -20,33 +20,38 @@ _CHUNK_BYTES = 4 << 20
 
 
 def chunks(plan: RankPlan, columns: FeedColumns, reader: WindowReader) -> Iterator[Arrays]:
-    """Yield the rank's rows from `start_step` on, chunk by chunk.
+    """Yield the rank's rows from `start_step` on, chunk by chunk, each of whole batches.
 
     Row j of a rank is row `j // M` of its stream number `j % M`, M being the number of its
-    streams: a stream's rows go to every M-th row of a chunk. Raises FeedError where the reader
+    streams: a stream's rows go to every M-th row of a chunk. Batches end where chunks end, so that
+    tf.data can hand out parts of a chunk without copying them. Raises FeedError where the reader
     ends before all planned rows have come.
     """
-    slots = _Slots(plan, reader)
     width = sum(np.dtype(one.dtype).itemsize * len(one.columns) for one in columns.components)
-    size = max(1024, _CHUNK_BYTES // (width + 8))
-    start, stop = plan.rows_before(plan.start_step), plan.rows_before(plan.steps)
-    pool = Pool(columns, min(size, stop - start))
-    for first in range(start, stop, size):
-        yield slots.take(first, min(first + size, stop), pool)
+    batch_rows = -(-plan.order.global_batch_size // plan.size)
+    steps = max(1, _CHUNK_BYTES // ((width + 8) * batch_rows))
+    rows = max(1, min(steps * batch_rows, plan.num_rows))
+    buffers = pool(columns.components, rows, "chunk")
+    slots = _Slots(plan, reader, Buffer(columns.components, -(-rows // len(plan.streams))))
+    for step in range(plan.start_step, plan.steps, steps):
+        first, last = (plan.rows_before(min(at, plan.steps)) for at in (step, step + steps))
+        if first < last:
+            yield slots.take(first, last, buffers)
 
 
 class _Slots:
     """The windows of a rank's streams: the one in use, and those that came early."""
 
-    def __init__(self, plan: RankPlan, reader: WindowReader) -> None:
+    def __init__(self, plan: RankPlan, reader: WindowReader, room: Buffer) -> None:
         self._plan = plan
+        self._room = room.arrays
         self._windows = iter(reader)
         self._waiting: list[list[Window]] = [[] for _ in plan.streams]
 
-    def take(self, first: int, last: int, pool: Pool) -> Arrays:
+    def take(self, first: int, last: int, buffers: Pool) -> Arrays:
         """Return the rank's rows `[first, last)`."""
         count = len(self._waiting)
-        out = pool.take(last - first)
+        out = buffers.take(last - first)
         out["row"] = np.arange(first, last, dtype=np.int64) * self._plan.size + self._plan.rank
         for slot in range(count):
             row, stop = -(-(first - slot) // count), -(-(last - slot) // count)
@@ -54,8 +59,7 @@ class _Slots:
                 window = self._holding(slot, row)
                 end = min(stop, window.high)
                 to = slice(row * count + slot - first, (end - 1) * count + slot - first + 1, count)
-                for name, source in window.arrays.items():
-                    out[name][to] = source[row - window.low : end - window.low]
+                window.hand_out(row, end, out, to, self._room)
                 row = end
         return out
 

@@ -15,7 +15,6 @@ from pipelines.lake.snapshot import PartitionFilter, take_snapshot
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from pipelines.feed.buffers import Arrays
 
 THREADS = 2
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # from glibc's malloc.h
@@ -41,7 +40,7 @@ def make_dataset(
     """
     import tensorflow as tf
 
-    def generate() -> Iterator[Arrays]:
+    def generate() -> Iterator[Any]:
         _keep_freed_memory()
         reader: WindowReader
         if open_reader is None:
@@ -49,27 +48,26 @@ def make_dataset(
         else:
             reader = open_reader(plan, columns)
         try:
-            yield from chunks(plan, columns, reader)
+            yield from map(_element, chunks(plan, columns, reader))
         finally:
             reader.close()
 
-    signature = {
+    specs = {
         one.name: tf.TensorSpec((None, len(one.columns)) if one.is_matrix else (None,), one.dtype)
         for one in columns.components
     }
-    signature["row"] = tf.TensorSpec((None,), tf.int64)
+    signature = _element({**specs, "row": tf.TensorSpec((None,), tf.int64)})
     remaining = plan.steps - plan.start_step
     if plan.num_rows:
         dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)
         dataset = dataset.rebatch(_sizes(plan))
     if not plan.num_rows or plan.batch_rows(plan.steps - 1) == 0:
         # This rank's part of the last, short batch is empty: the step takes place all the same.
-        nothing = {
-            name: tf.zeros([d or 0 for d in s.shape], s.dtype) for name, s in signature.items()
-        }
+        nothing = tf.nest.map_structure(
+            lambda spec: tf.zeros([d or 0 for d in spec.shape], spec.dtype), signature
+        )
         empty = tf.data.Dataset.from_tensors(nothing).repeat(min(remaining, 1))
         dataset = dataset.concatenate(empty) if plan.num_rows else empty
-    dataset = dataset.map(_element)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(remaining))
     options = tf.data.Options()
     options.deterministic = True
@@ -99,7 +97,9 @@ def _sizes(plan: RankPlan) -> list[int]:
     return [rows for rows in map(plan.batch_rows, steps) if rows]
 
 
-def _element(batch: dict[str, Any]) -> Any:
+def _element(rows: dict[str, Any]) -> Any:
+    """Return arrays (or what is known of them) as `(x, y)`, `(x, y, weight)` or `x`."""
+    batch = dict(rows)
     y, weight = batch.pop("label", None), batch.pop("weight", None)
     if y is None:
         return batch

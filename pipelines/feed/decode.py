@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,9 +14,6 @@ if TYPE_CHECKING:
     from pipelines.feed.columns import Component, FeedColumns
     from pipelines.feed.layout import Piece
     from pipelines.feed.plan import RankPlan
-
-_BLOCK_BYTES = 1 << 20
-"""Rows are put together in blocks that stay in a core's cache."""
 
 
 class Decoder:
@@ -39,7 +35,7 @@ class Decoder:
                 rows = slice(piece.first + target.first, piece.first + target.last)
                 part = rows if live is None else live[rows]
                 if component.is_matrix:
-                    _fill_matrix(out, target.rows, sources, part)
+                    _fill_matrix(out[target.rows], sources, part)
                 else:
                     out[target.rows] = sources[0][part]
 
@@ -92,28 +88,10 @@ class Decoder:
         return column.chunk(0).to_numpy() if column.num_chunks == 1 else column.to_numpy()
 
 
-def _fill_matrix(out: Any, rows: Any, sources: list[Any], part: Any) -> None:
-    """Set `out[rows]` to the sources' `part`, one source a column.
+def _fill_matrix(out: Any, sources: list[Any], part: Any) -> None:
+    """Set `out`'s columns to the sources' `part`, column by column.
 
-    Columns are put side by side in a small block first: writing them one by one to scattered rows
-    would touch each row's memory once for every column.
+    Large copies on purpose: each one gives Python's lock away once, and takes it once.
     """
-    if not sources:
-        return
-    step = max(1024, _BLOCK_BYTES // (out.itemsize * len(sources)))
-    for taken, place in zip(_blocks(part, step), _blocks(rows, step), strict=True):
-        count = taken.stop - taken.start if isinstance(taken, slice) else len(taken)
-        block = np.empty((count, len(sources)), out.dtype)
-        for index, source in enumerate(sources):
-            block[:, index] = source[taken]
-        out[place] = block
-
-
-def _blocks(rows: Any, step: int) -> Iterator[Any]:
-    """Cut an index of rows (a slice or an array) into indices of `step` rows."""
-    if isinstance(rows, slice):
-        for start in range(rows.start, rows.stop, step):
-            yield slice(start, min(start + step, rows.stop))
-    else:
-        for start in range(0, len(rows), step):
-            yield rows[start : start + step]
+    for index, source in enumerate(sources):
+        out[:, index] = source[part]

@@ -71,8 +71,8 @@ class Order:
         end = self._first_window(stream) + window * self.window_rows
         return max(0, end - self.window_rows) if window else 0, min(end, stop - start)
 
-    def places(self, stream: int, window: int) -> NDArray[np.int64] | None:
-        """Return for each row of a window its place in the order in which they are handed out.
+    def picks(self, stream: int, window: int) -> NDArray[np.int64] | None:
+        """Return the rows of a window (from 0) in the order in which they are handed out.
 
         None where rows stay in the order of the files.
         """

@@ -1,11 +1,11 @@
-"""Windows: the arrays that a stream's rows are decoded into, already in shuffled order."""
+"""Windows: the arrays that a stream's rows are decoded into, in the order of the files."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pipelines.feed.buffers import Arrays, Pool
+from pipelines.feed.buffers import Arrays, Pool, pool
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,16 +19,28 @@ if TYPE_CHECKING:
 class Window:
     """Rows `[low, high)` of stream number `slot` of a rank.
 
-    `places` says for each row where in `arrays` it goes; None where rows keep their order.
+    Its rows are handed out in the order `picks` (indices into `arrays`); None keeps their order.
     `missing` counts rows that are not in yet.
     """
 
     slot: int
     low: int
     high: int
-    places: NDArray[np.int64] | None
+    picks: NDArray[np.int64] | None
     arrays: Arrays
     missing: int
+
+    def hand_out(self, row: int, end: int, out: Arrays, to: slice, room: Arrays) -> None:
+        """Copy the stream's rows `[row, end)` to the rows `to` of `out`; `room` holds as many."""
+        rows = slice(row - self.low, end - self.low)
+        for name, array in self.arrays.items():
+            if self.picks is None:
+                out[name][to] = array[rows]
+            else:
+                # `clip` spares numpy a look at every index: half the time of `raise`.
+                picked = room[name][: end - row]
+                array.take(self.picks[rows], axis=0, out=picked, mode="clip")
+                out[name][to] = picked
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,11 +53,9 @@ class Target:
     at: int
 
     @property
-    def rows(self) -> slice | NDArray[np.int64]:
-        """Index of the rows in the window's arrays."""
-        stop = self.at + self.last - self.first
-        places = self.window.places
-        return slice(self.at, stop) if places is None else places[self.at : stop]
+    def rows(self) -> slice:
+        """The rows in the window's arrays."""
+        return slice(self.at, self.at + self.last - self.first)
 
 
 @dataclass
@@ -86,7 +96,7 @@ class Windows:
                 slot=self.slot,
                 low=low,
                 high=high,
-                places=order.places(stream, number),
+                picks=order.picks(stream, number),
                 arrays=self.pool.take(high - low),
                 missing=high - low,
             )
@@ -96,4 +106,4 @@ class Windows:
 def window_pool(plan: RankPlan, columns: FeedColumns) -> Pool:
     """Return a pool of arrays that hold any window of a plan."""
     longest = max((stream.stop for stream in plan.streams), default=0)
-    return Pool(columns, min(plan.order.window_rows, longest))
+    return pool(columns.components, min(plan.order.window_rows, longest), "window")

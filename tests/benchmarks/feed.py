@@ -27,12 +27,12 @@ from pipelines.feed.columns import FeedColumns
 from pipelines.feed.plan import plan_epoch
 from pipelines.lake.snapshot import LiveFile, Snapshot, take_snapshot
 
-FILE_ROWS, GROUP_ROWS, BATCH = 262_144, 65_536, 1024
+FILE_ROWS, GROUP_ROWS, BATCH = 262_144, 32_768, 1024
 
 
 def make_table(path: str, rows: int, columns: int) -> None:
     """Write `columns` float32 features, a label and a position, laid out as `normalize` does."""
-    from deltalake import WriterProperties, write_deltalake
+    from deltalake import ColumnProperties, WriterProperties, write_deltalake
 
     random = np.random.default_rng(0)
     for start in range(0, rows, FILE_ROWS):
@@ -42,7 +42,10 @@ def make_table(path: str, rows: int, columns: int) -> None:
             f"f{i:02}": random.standard_normal(count, dtype=np.float32) for i in range(columns)
         }
         data["_label"] = (random.random(count) < 0.25).astype(np.float32)
-        properties = WriterProperties(max_row_group_size=GROUP_ROWS)
+        properties = WriterProperties(
+            max_row_group_size=GROUP_ROWS,
+            default_column_properties=ColumnProperties(dictionary_enabled=False),
+        )
         write_deltalake(path, pa.table(data), mode="append", writer_properties=properties)
 
 

@@ -35,9 +35,9 @@ def taken(plan: RankPlan) -> list[list[tuple[str, int]]]:
             window = order.window_at(stream.stream, row)
             low, high = order.window_bounds(stream.stream, window)
             assert low <= row < high
-            places = order.places(stream.stream, window)
-            places = np.arange(high - low) if places is None else places
-            for offset, place in enumerate(places):
+            picks = order.picks(stream.stream, window)
+            picks = np.arange(high - low) if picks is None else picks
+            for place, offset in enumerate(picks):
                 handed[stream.stream, low + place] = stored[low + offset]
             row = high
     steps = []

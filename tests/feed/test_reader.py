@@ -116,7 +116,8 @@ def test_windows_in_memory_do_not_grow_with_the_table(make_table):
     def chunks_of_ten(plan, reader):
         from pipelines.feed import chunks as module
 
-        slots, pool = module._Slots(plan, reader), Pool(COLUMNS, 10)
+        parts = COLUMNS.components
+        slots, pool = module._Slots(plan, reader, Buffer(parts, 10)), Pool(parts, 10)
         for first in range(0, plan.num_rows - 9, 10):
             yield slots.take(first, first + 10, pool)
 
@@ -192,7 +193,7 @@ def test_no_thread_is_left_after_a_read_that_was_broken_off(make_table):
     reader = PetastormReader(plan, COLUMNS)
     next(iter(reader))
     reader.close()
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) <= before
 
 
 def test_a_reader_that_ends_early_is_an_error_and_not_a_short_epoch(make_table):
