@@ -11,6 +11,7 @@ from pipelines.config.base import Settings
 from pipelines.config.clean import Clean
 from pipelines.config.featurize import Featurize
 from pipelines.config.ingest import Ingest
+from pipelines.config.losses import METRICS
 from pipelines.config.normalize import DateSplit, Normalize
 from pipelines.config.schedule import Schedule
 from pipelines.config.score import Monitor, Score
@@ -62,6 +63,16 @@ class Pipeline(Settings):
                     f"`train.folds: {folds}` needs {folds + 1} days at least in the training and "
                     f"validation ranges of `normalize.split`, which have {days}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _metric_exists(self) -> Pipeline:
+        known = METRICS[self.train.task]
+        if self.promote.metric not in known:
+            raise ValueError(
+                f"`promote.metric: {self.promote.metric}` is no metric of a model with "
+                f"`train.loss: {self.train.loss}`; expected one of {', '.join(known)}"
+            )
         return self
 
     @model_validator(mode="after")

@@ -7,27 +7,18 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from pipelines.config.base import Settings
-
-
-class Optimizer(Settings):
-    """Optimizer by its Keras name, with its main arguments."""
-
-    name: Literal["sgd", "adam", "adamw"] = "adam"
-    learning_rate: float = Field(1e-3, gt=0)
-    weight_decay: float | None = Field(None, ge=0)
-    momentum: float = Field(0.9, ge=0, lt=1)
-    """Of `sgd` alone."""
-    schedule: Literal["constant", "cosine"] = "constant"
-    warmup_steps: int = Field(0, ge=0)
-    clip_norm: float | None = Field(None, gt=0)
+from pipelines.config.losses import MONITORS, Loss, Task, task_of
+from pipelines.config.optimizer import Optimizer
 
 
 class EarlyStopping(Settings):
     """Stops when the monitored validation metric has not improved for `patience` epochs."""
 
-    monitor: Literal["val_loss", "val_roc_auc"] = "val_loss"
+    monitor: Literal["val_loss", "val_accuracy", "val_roc_auc", "val_mae", "val_mse"] = "val_loss"
+    """Which of them there are follows from `train.loss`."""
     patience: int = Field(2, ge=1)
     min_delta: float = Field(0.0, ge=0)
+    """By how much the metric must be better to count as improved."""
 
 
 class Train(Settings):
@@ -37,7 +28,13 @@ class Train(Settings):
     """Name of a built-in model, or `module:function(inputs: ModelInputs, **options)`."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Arguments of the model function."""
-    loss: Literal["binary_crossentropy", "mse"] = "binary_crossentropy"
+    loss: Loss = "binary_crossentropy"
+    """What is made small. `binary_crossentropy`: the label is 0 or 1; `categorical_crossentropy`:
+    the number of a class, from 0; `mse`, `mae`, `huber`: any number."""
+    classes: int | None = Field(None, ge=2)
+    """Number of classes, for `categorical_crossentropy` alone: labels are 0 .. classes - 1."""
+    huber_delta: float = Field(1.0, gt=0)
+    """Of `huber`: error up to which it is squared, and beyond which it is taken as it is."""
     optimizer: Optimizer = Optimizer()
     batch_size: int = Field(1024, ge=1)
     """Rows of a global batch: over all ranks."""
@@ -59,6 +56,31 @@ class Train(Settings):
     rank_wait: float = Field(120.0, gt=0)
     """Seconds to wait for all ranks before a launch with fewer of them."""
 
+    @property
+    def task(self) -> Task:
+        """What a model says of a row; follows from the loss."""
+        return task_of(self.loss)
+
+    @property
+    def outputs(self) -> int:
+        """Values a model gives a row: one per class, or one."""
+        return self.classes or 1
+
+    @model_validator(mode="after")
+    def _label_fits_the_loss(self) -> Train:
+        if (self.classes is None) == (self.task == "classes"):
+            raise ValueError(
+                "`train.classes` goes with `train.loss: categorical_crossentropy`, and only with "
+                f"it; received `train.loss: {self.loss}` and `train.classes: {self.classes}`"
+            )
+        watched = self.early_stopping.monitor if self.early_stopping else "val_loss"
+        if watched not in MONITORS[self.task]:
+            raise ValueError(
+                f"`train.early_stopping.monitor: {watched}` does not exist with "
+                f"`train.loss: {self.loss}`; expected one of {', '.join(MONITORS[self.task])}"
+            )
+        return self
+
     @model_validator(mode="after")
     def _ranks_divide_streams(self) -> Train:
         if self.streams % self.ranks:
@@ -71,14 +93,19 @@ class Train(Settings):
 class Promote(Settings):
     """Settings of `promote`: what a candidate must reach on the test split.
 
-    A metric is better when higher, but for `log_loss`, which is better when lower.
+    A metric is better when higher, but for `log_loss`, `mse` and `mae`, which are better when
+    lower.
     """
 
-    metric: Literal["roc_auc", "log_loss", "accuracy", "f1", "precision", "recall"] = "roc_auc"
+    metric: Literal[
+        "roc_auc", "log_loss", "accuracy", "f1", "precision", "recall", "mse", "mae", "r2"
+    ] = "roc_auc"
+    """Must be one that `train.loss` has: `mse`, `mae` and `r2` are those of numbers."""
     threshold: float
     """Value the metric must reach."""
     beat_constant: bool = True
-    """Refuse a candidate whose log loss is not below that of a constant guess."""
+    """Refuse a candidate that is no better than a constant guess: by its log loss, or where the
+    label is a number by its mean squared (with `metric: mae` absolute) error."""
     min_gain: float = 0.0
     """By how much the candidate must be better than the champion on the same rows. Negative
     values tolerate a small loss."""

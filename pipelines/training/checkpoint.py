@@ -17,7 +17,7 @@ import numpy as np
 from pipelines.errors import TrainingError
 from pipelines.registry.folder import Folder
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _KEPT = 2
 _PREFIX = "checkpoint-"
 Arrays = dict[str, list[np.ndarray[Any, Any]]]
@@ -36,11 +36,12 @@ class Progress:
     """Epoch (from 1) it was seen in."""
     stale_epochs: int = 0
     is_stopped: bool = False
-    train_rate: float | None = None
-    """Mean label of the training split, known after the first epoch."""
+    train_mean: list[float] | None = None
+    """Mean label of the training split, or each class's share; known after the first epoch."""
     loss_sum: float = 0.0
     weight_sum: float = 0.0
-    label_sum: float = 0.0
+    row_sum: float = 0.0
+    label_sum: list[float] = field(default_factory=list)
     """Sums over the running epoch."""
     seconds: float = 0.0
     waited: float = 0.0

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from pipelines.config.losses import METRICS as METRICS_BY_TASK
+from pipelines.config.losses import Task
+
 Array = np.ndarray[Any, Any]
-METRICS = ("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss")
+METRICS = METRICS_BY_TASK["binary"]
 _SMALLEST = 1e-15
 _ROC_POINTS = 200
+_SCATTER_POINTS = 500
 _CALIBRATION_BINS = 10
 
 
@@ -43,11 +48,6 @@ def metrics(
     }
 
 
-def constant_guess(labels: Array, rate: float) -> dict[str, float]:
-    """Return the metrics of saying `rate`, the training split's share of positives, to all."""
-    return metrics(labels, np.full(len(labels), rate))
-
-
 def roc_auc(labels: Array, scores: Array, weights: Array | None = None) -> float:
     """Return the area under the ROC curve; NaN where a class is absent."""
     from sklearn.metrics import roc_auc_score
@@ -57,12 +57,52 @@ def roc_auc(labels: Array, scores: Array, weights: Array | None = None) -> float
     return float(roc_auc_score(labels, scores, sample_weight=weights))
 
 
-def regression_metrics(labels: Array, values: Array) -> dict[str, float]:
-    """Return `mse` and `mae` of predicted numbers."""
-    error = np.asarray(values, dtype=np.float64) - np.asarray(labels, dtype=np.float64)
+def class_metrics(labels: Array, probabilities: Array) -> dict[str, float]:
+    """Return METRICS of predicted classes; `probabilities` are (rows, classes).
+
+    Precision, recall and F1 are means over the classes that are labels or were predicted, ROC AUC
+    (one class against the rest) over those that some labels are and some are not.
+    """
+    from sklearn.metrics import precision_recall_fscore_support
+
+    if not len(labels):
+        return dict.fromkeys(METRICS, float("nan"))
+    is_class = np.asarray(labels).astype(np.int64)
+    predicted = probabilities.argmax(axis=1)
+    precision, recall, f1, _ = precision_recall_fscore_support(
+        is_class, predicted, average="macro", zero_division=0
+    )
+    areas = [roc_auc(is_class == one, chance) for one, chance in enumerate(probabilities.T)]
+    known = [area for area in areas if np.isfinite(area)]
+    chance = probabilities[np.arange(len(is_class)), is_class]
+    return {
+        "accuracy": float(np.mean(predicted == is_class)),
+        "precision": float(precision),
+        "recall": float(recall),
+        "f1": float(f1),
+        "roc_auc": float(np.mean(known)) if known else float("nan"),
+        "log_loss": float(-np.log(np.maximum(chance, _SMALLEST)).mean()),
+    }
+
+
+def confusion(labels: Array, probabilities: Array) -> list[list[int]]:
+    """Return rows by class (outer list) and predicted class."""
+    classes = probabilities.shape[1]
+    places = np.asarray(labels).astype(np.int64) * classes + probabilities.argmax(axis=1)
+    counts = np.bincount(places, minlength=classes * classes)
+    return [[int(one) for one in row] for row in counts.reshape(classes, classes)]
+
+
+def number_metrics(labels: Array, values: Array) -> dict[str, float]:
+    """Return `mse`, `mae` and `r2` of predicted numbers; R2 is NaN where all labels are equal."""
+    label = np.asarray(labels, dtype=np.float64)
+    error = np.asarray(values, dtype=np.float64) - label
     if not len(error):
-        return {"mse": float("nan"), "mae": float("nan")}
-    return {"mse": float(np.mean(error**2)), "mae": float(np.mean(np.abs(error)))}
+        return dict.fromkeys(METRICS_BY_TASK["number"], float("nan"))
+    variance = float(np.var(label))
+    mse = float(np.mean(error**2))
+    r2 = 1 - mse / variance if variance else float("nan")
+    return {"mse": mse, "mae": float(np.mean(np.abs(error))), "r2": r2}
 
 
 def roc_points(labels: Array, probabilities: Array) -> list[list[float]]:
@@ -92,20 +132,56 @@ def calibration(labels: Array, probabilities: Array) -> list[dict[str, float]]:
     ]
 
 
-def evaluation(labels: Array, outputs: Array, rate: float, loss: str) -> dict[str, Any]:
-    """Return what a bundle keeps of a split; `outputs` are logits or, for `mse`, values."""
-    if loss == "mse":
-        constant = regression_metrics(labels, np.full(len(labels), rate))
-        found = regression_metrics(labels, outputs)
-        return {"num_rows": len(labels), "metrics": found, "constant": constant}
-    probabilities = 1 / (1 + np.exp(-np.asarray(outputs, dtype=np.float64)))
-    return {
+def scatter(labels: Array, values: Array) -> list[list[float]]:
+    """Return at most some 500 rows' [label, value], spread evenly over the labels."""
+    order = np.argsort(labels, kind="stable")
+    places = np.unique(np.linspace(0, max(0, len(order) - 1), _SCATTER_POINTS).round().astype(int))
+    return [[float(labels[i]), float(values[i])] for i in order[places[: len(order)]]]
+
+
+def predictions(outputs: Array, task: Task) -> Array:
+    """Return what outputs (rows, outputs) mean, in float64: probabilities, or the values."""
+    values = np.asarray(outputs, dtype=np.float64)
+    if task == "number":
+        return values
+    if task == "binary":
+        return np.asarray(1 / (1 + np.exp(-values)))
+    powers = np.exp(values - values.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+
+def metrics_of(labels: Array, predicted: Array, task: Task) -> dict[str, float]:
+    """Return a task's metrics of `predictions`, (rows, outputs)."""
+    if task == "number":
+        return number_metrics(labels, predicted[:, 0])
+    if task == "binary":
+        return metrics(labels, predicted[:, 0])
+    return class_metrics(labels, predicted)
+
+
+def evaluation(labels: Array, outputs: Array, means: Sequence[float], task: Task) -> dict[str, Any]:
+    """Return what a bundle keeps of a split.
+
+    `labels` are (rows,), `outputs` (rows, outputs) as the model gives them: logits or values.
+    `means` is what a constant guess says: the mean label of the training split, or the share of
+    each class.
+    """
+    predicted = predictions(outputs, task)
+    guess = np.tile(np.asarray(means, dtype=np.float64), (len(labels), 1))
+    found: dict[str, Any] = {
         "num_rows": len(labels),
+        "metrics": metrics_of(labels, predicted, task),
+        "constant": metrics_of(labels, guess, task),
+    }
+    if task == "number":
+        return {**found, "scatter": scatter(labels, predicted[:, 0])}
+    if task == "classes":
+        return {**found, "confusion": confusion(labels, predicted)}
+    return {
+        **found,
         "positive_rate": float(np.mean(labels)) if len(labels) else None,
-        "metrics": metrics(labels, probabilities),
-        "constant": constant_guess(labels, rate),
-        "roc": roc_points(labels, probabilities),
-        "calibration": calibration(labels, probabilities),
+        "roc": roc_points(labels, predicted[:, 0]),
+        "calibration": calibration(labels, predicted[:, 0]),
     }
 
 

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipelines.config.losses import is_higher_better
 from pipelines.config.train import EarlyStopping, Train
-from pipelines.errors import NotFiniteLoss
+from pipelines.errors import NotFiniteLoss, TrainingError
 from pipelines.training.checkpoint import Arrays, Checkpoints, Progress
 from pipelines.training.collective import Collective
+from pipelines.training.losses import label_range, row_losses
 from pipelines.training.rank import Tell
 from pipelines.training.rows import Rows
 from pipelines.training.scores import Scores
-from pipelines.training.step import Stepper, Steps, row_losses, unpack
+from pipelines.training.step import Stepper, Steps, unpack
 
 if TYPE_CHECKING:
     import keras
@@ -57,10 +59,8 @@ class Loop:
         self.collective = around.collective
         self.progress = Progress()
         self._best: list[np.ndarray[Any, Any]] = []
-        self._stepper = Stepper(
-            model, optimizer, self.settings.loss, self.collective, self.settings.seed
-        )
-        self._scorer = _scorer(model, self.settings.loss)
+        self._stepper = Stepper(model, optimizer, self.settings, self.collective)
+        self._scorer = _scorer(model, self.settings)
 
     def run(self) -> Progress:
         """Train; leave the best weights (with early stopping) or the last ones in the model."""
@@ -115,12 +115,14 @@ class Loop:
         self._end_epoch()
 
     def _add(self, steps: Steps, total: int) -> None:
-        """Add steps to the epoch's sums; refuse a loss or gradient that is no number.
+        """Add steps to the epoch's sums; refuse bad labels, and what is no number.
 
-        Losses are sums over all ranks, so that every rank sees the same and stops at the same
+        Counts and losses are sums over all ranks: every rank sees the same and stops at the same
         step.
         """
         now = self.progress
+        if steps.bad.any():
+            self._refuse_labels(steps, total)
         bad = np.flatnonzero(~np.isfinite(steps.loss + steps.gradient))
         if len(bad):
             step = now.step + int(bad[0]) + 1
@@ -133,8 +135,20 @@ class Loop:
         now.step += len(steps.loss)
         now.loss_sum += float((steps.loss * steps.weight).sum())
         now.weight_sum += float(steps.weight.sum())
-        now.label_sum += float(steps.labels.sum())
+        now.row_sum += float(steps.rows.sum())
+        added = steps.labels.sum(axis=0)
+        now.label_sum = [float(value) for value in added + np.asarray(now.label_sum or 0.0)]
         now.waited += steps.waited
+
+    def _refuse_labels(self, steps: Steps, total: int) -> None:
+        first = int(np.flatnonzero(steps.bad)[0])
+        extremes = self.collective.gather(np.array([steps.lowest[first], steps.highest[first]]))
+        raise TrainingError(
+            f"{steps.bad[first]:.0f} labels (column `_label`) of epoch {self.progress.epoch + 1}, "
+            f"step {self.progress.step + first + 1} of {total} are out of range: the step's labels "
+            f"go from {extremes.min():g} to {extremes.max():g}. "
+            f"`train.loss: {self.settings.loss}` takes {label_range(self.settings)}."
+        )
 
     def _end_epoch(self) -> None:
         now = self.progress
@@ -145,22 +159,23 @@ class Loop:
             **{f"val_{name}": value for name, value in validation.items()},
             "seconds": round(now.seconds, 3),
             "waiting_share": round(now.waited / now.seconds, 4) if now.seconds else 0.0,
-            "rows_per_second": round(now.weight_sum / now.seconds) if now.seconds else 0,
+            "rows_per_second": round(now.row_sum / now.seconds) if now.seconds else 0,
         }
-        if now.train_rate is None:
-            now.train_rate = now.label_sum / now.weight_sum
+        if now.train_mean is None:
+            now.train_mean = [value / now.row_sum for value in now.label_sum]
         now.history.append(record)
         if self.settings.early_stopping:
             self._watch(self.settings.early_stopping, record)
         now.epoch, now.step = now.epoch + 1, 0
-        now.loss_sum = now.weight_sum = now.label_sum = now.seconds = now.waited = 0.0
+        now.loss_sum = now.weight_sum = now.row_sum = now.seconds = now.waited = 0.0
+        now.label_sum = []
         self._save()
         self._tell({"event": "epoch", "epochs": self.settings.epochs, **record})
 
     def _watch(self, rule: EarlyStopping, record: dict[str, Any]) -> None:
         now = self.progress
         value = float(record.get(rule.monitor, float("nan")))
-        value = -value if rule.monitor == "val_roc_auc" else value
+        value = -value if is_higher_better(rule.monitor) else value
         if now.best is None or value < now.best - rule.min_delta:
             now.best, now.best_epoch, now.stale_epochs = value, now.epoch + 1, 0
             self._best = [variable.numpy() for variable in self.model.variables]
@@ -169,22 +184,27 @@ class Loop:
         now.is_stopped = now.stale_epochs >= rule.patience
 
     def _validate(self) -> dict[str, float]:
-        scores = Scores(binary=self.settings.loss == "binary_crossentropy")
+        scores = Scores(self.settings.task)
         for losses, labels, outputs in self._scored("validation"):
             scores.add(losses, labels, outputs)
         # One rank's word counts, so that all stop in the same epoch.
         return dict(self.collective.share(scores.metrics(self.collective.sum_array(scores.sums))))
 
     def outputs(self, split: str) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-        """Return labels and outputs of all rows of a split, 8 bytes a row, on every rank."""
-        pairs = [np.stack([labels, out], axis=1) for _, labels, out in self._scored(split)]
-        mine = np.concatenate([np.zeros((0, 2), np.float32), *pairs])
-        joined = self.collective.gather(mine)
-        return joined[:, 0], joined[:, 1]
+        """Return labels (rows,) and outputs (rows, outputs) of a split's rows on every rank.
+
+        Each value takes four bytes.
+        """
+        parts = [np.column_stack([labels, out]) for _, labels, out in self._scored(split)]
+        nothing = np.zeros((0, 1 + self.settings.outputs), np.float32)
+        joined = self.collective.gather(np.concatenate([nothing, *parts]))
+        return joined[:, 0], joined[:, 1:]
 
     def _scored(self, split: str) -> Any:
         part = self.around.rows.evaluation(split, self.collective.rank, self.collective.size)
         for batch in part.dataset:
+            if not len(batch[1]):
+                continue
             losses, outputs = self._scorer(batch)
             yield losses.numpy(), batch[1].numpy(), outputs.numpy()
 
@@ -203,13 +223,13 @@ class Loop:
         self.around.reporter.tell(event)
 
 
-def _scorer(model: keras.Model, loss: str) -> Callable[..., Any]:
+def _scorer(model: keras.Model, settings: Train) -> Callable[..., Any]:
     import tensorflow as tf
 
     def score(batch: tuple[Any, ...]) -> tuple[Any, Any]:
         arrays, labels, _ = unpack(model, batch)
-        outputs = model(arrays, training=False)[:, 0]
-        return row_losses(loss, labels, outputs), outputs
+        outputs = tf.cast(model(arrays, training=False), tf.float32)
+        return row_losses(settings, labels, outputs), outputs
 
     compiled: Callable[..., Any] = tf.function(score, autograph=False, reduce_retracing=True)
     return compiled

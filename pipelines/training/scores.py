@@ -11,9 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from pipelines.config.losses import Task
+
 Array = np.ndarray[Any, Any]
 _BITS = 18
 BINS = 1 << _BITS
+_LOSS, _ROWS, _RIGHT, _ABSOLUTE, _SQUARED, _BINS_FROM = range(6)
 
 
 def bins_of(outputs: Array) -> Array:
@@ -37,19 +40,29 @@ def roc_auc_of(negatives: Array, positives: Array) -> float:
 
 
 class Scores:
-    """Sums that ranks add up: loss, rows, and counts per bin and class."""
+    """Sums that ranks add up: losses, rows, what the task's metrics need."""
 
-    def __init__(self, binary: bool) -> None:
-        self.binary = binary
-        self._sums = np.zeros(2 + (2 * BINS if binary else 0), dtype=np.float64)
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._sums = np.zeros(_BINS_FROM + (2 * BINS if task == "binary" else 0), dtype=np.float64)
 
     def add(self, losses: Array, labels: Array, outputs: Array) -> None:
-        """Add a batch of rows."""
-        self._sums[0] += losses.astype(np.float64).sum()
-        self._sums[1] += len(losses)
-        if self.binary and len(outputs):
-            places = bins_of(outputs) + np.where(labels > 0.5, BINS, 0)
-            self._sums[2:] += np.bincount(places, minlength=2 * BINS)
+        """Add a batch: losses and labels (rows,), the model's outputs (rows, outputs)."""
+        self._sums[_LOSS] += losses.astype(np.float64).sum()
+        self._sums[_ROWS] += len(losses)
+        if not len(outputs):
+            return
+        if self._task == "number":
+            error = outputs[:, 0].astype(np.float64) - labels
+            self._sums[_ABSOLUTE] += np.abs(error).sum()
+            self._sums[_SQUARED] += np.square(error).sum()
+        elif self._task == "classes":
+            self._sums[_RIGHT] += (outputs.argmax(axis=1) == labels).sum()
+        else:
+            is_positive = labels > 0.5
+            self._sums[_RIGHT] += ((outputs[:, 0] >= 0) == is_positive).sum()
+            places = bins_of(outputs[:, 0]) + np.where(is_positive, BINS, 0)
+            self._sums[_BINS_FROM:] += np.bincount(places, minlength=2 * BINS)
 
     @property
     def sums(self) -> Array:
@@ -57,8 +70,17 @@ class Scores:
         return self._sums
 
     def metrics(self, sums: Array) -> dict[str, float]:
-        """Return `loss`, and `roc_auc` for a binary label, from the sums of all ranks."""
-        found = {"loss": float(sums[0] / max(sums[1], 1))}
-        if self.binary:
-            found["roc_auc"] = roc_auc_of(sums[2 : 2 + BINS], sums[2 + BINS :])
+        """Return `loss` and what else can be monitored, from the sums of all ranks."""
+        rows = max(sums[_ROWS], 1)
+        found = {"loss": float(sums[_LOSS] / rows)}
+        if self._task == "number":
+            return {
+                **found,
+                "mae": float(sums[_ABSOLUTE] / rows),
+                "mse": float(sums[_SQUARED] / rows),
+            }
+        found["accuracy"] = float(sums[_RIGHT] / rows)
+        if self._task == "binary":
+            negatives, positives = np.split(sums[_BINS_FROM:], 2)
+            found["roc_auc"] = roc_auc_of(negatives, positives)
         return found

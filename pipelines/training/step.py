@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipelines.config.train import Train
 from pipelines.training.collective import Collective
+from pipelines.training.losses import bad_labels, label_sums, row_losses
+from pipelines.training.models.inputs import input_names
 
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
 Array = np.ndarray[Any, Any]
+_LOSS, _WEIGHT, _ROWS, _BAD, _LABELS = range(5)
+"""Places in a step's totals; labels take the rest of them."""
 
 
 @dataclass(frozen=True)
@@ -24,23 +29,21 @@ class Steps:
     loss: Array
     """Mean loss of the global batch, without penalties of the model."""
     weight: Array
-    """Sum of weights (rows) of the global batch."""
+    """Sum of weights of the global batch, class weights included."""
+    rows: Array
+    """The same without class weights: its number of rows, where they have no weights."""
     labels: Array
-    """Weighted sum of its labels."""
+    """(steps, outputs): weighted sum of its labels, or weight of each class."""
     gradient: Array
     """Norm of its gradient, before any clipping. It is no number where a layer hid such a loss
     (ReLU makes 0 of NaN)."""
+    bad: Array
+    """Number of its labels that the loss can't take."""
+    lowest: Array
+    """Lowest label of this rank's rows."""
+    highest: Array
     waited: float
     """Seconds this rank waited for rows."""
-
-
-def row_losses(loss: str, labels: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
-    """Return the loss of each row; `outputs` (rows,) are logits for `binary_crossentropy`."""
-    import tensorflow as tf
-
-    if loss == "mse":
-        return tf.square(labels - outputs)
-    return tf.nn.sigmoid_cross_entropy_with_logits(labels, outputs)
 
 
 def unpack(model: keras.Model, batch: tuple[Any, ...]) -> tuple[dict[str, Any], Any, Any]:
@@ -52,11 +55,6 @@ def unpack(model: keras.Model, batch: tuple[Any, ...]) -> tuple[dict[str, Any], 
     return {name: x[name] for name in input_names(model)}, labels, weights
 
 
-def input_names(model: keras.Model) -> list[str]:
-    """Return which of the feed's arrays a model takes."""
-    return [tensor.name for tensor in model.inputs]
-
-
 class Stepper:
     """Runs steps of one model on this rank, in step with the others."""
 
@@ -64,17 +62,15 @@ class Stepper:
         self,
         model: keras.Model,
         optimizer: keras.optimizers.Optimizer,
-        loss: str,
+        settings: Train,
         collective: Collective,
-        seed: int,
     ) -> None:
         import tensorflow as tf
 
         self.model = model
         self.optimizer = optimizer
-        self._loss = loss
+        self._settings = settings
         self._collective = collective
-        self._seed = seed
         optimizer.build(model.trainable_variables)
         # Many steps a call: what Python does between them is not paid for each of them.
         self._run: Callable[..., Any] = tf.function(self._steps, autograph=False)
@@ -84,13 +80,25 @@ class Stepper:
         import tensorflow as tf
 
         values, waited = self._run(iterator, tf.constant(steps), tf.constant(epoch))
-        loss, weight, labels, gradient = values.numpy().astype(np.float64).T
-        return Steps(loss / weight, weight, labels, gradient, float(waited))
+        found = values.numpy().astype(np.float64).T
+        totals, (gradient, lowest, highest) = found[:-3], found[-3:]
+        return Steps(
+            loss=totals[_LOSS] / totals[_WEIGHT],
+            weight=totals[_WEIGHT],
+            rows=totals[_ROWS],
+            labels=totals[_LABELS:].T,
+            gradient=gradient,
+            bad=totals[_BAD],
+            lowest=lowest,
+            highest=highest,
+            waited=float(waited),
+        )
 
     def train_step(self, batch: tuple[Any, ...], epoch: tf.Tensor) -> tf.Tensor:
         """Move the weights by one global batch.
 
-        Return its sums of losses, weights and labels, and the norm of its gradient.
+        Return the totals over the ranks, then the norm of the gradient and the lowest and highest
+        label of this rank's rows.
 
         Each rank sums the gradients of its rows. The sum over ranks, divided by the global sum of
         weights, is the gradient of the mean over the global batch, however its rows are spread: a
@@ -98,29 +106,50 @@ class Stepper:
         """
         import tensorflow as tf
 
+        # Some kernels (convolutions, recurrent layers) can't work on no rows.
+        sums = tf.cond(
+            tf.size(batch[1]) > 0, lambda: self._sums(batch, epoch), self._sums_of_no_rows
+        )
+        *gradients, totals = self._collective.sum(sums)
+        mean = [gradient / totals[_WEIGHT] for gradient in gradients]
+        self.optimizer.apply(mean, self.model.trainable_variables)
+        labels = batch[1]
+        own = [tf.linalg.global_norm(mean), tf.reduce_min(labels), tf.reduce_max(labels)]
+        return tf.concat([totals, tf.stack(own)], axis=0)
+
+    def _sums(self, batch: tuple[Any, ...], epoch: tf.Tensor) -> list[tf.Tensor]:
+        """Return what this rank's rows give: sums of gradients, then the vector of totals."""
+        import tensorflow as tf
+
         from pipelines.training.models.layers import row_seeds
 
+        settings = self._settings
         arrays, labels, weights = unpack(self.model, batch)
-        variables = self.model.trainable_variables
         weight = tf.reduce_sum(weights)
-        with row_seeds(batch[0]["row"], self._seed, epoch), tf.GradientTape() as tape:
-            outputs = self.model(arrays, training=True)[:, 0]
-            loss = tf.reduce_sum(weights * row_losses(self._loss, labels, outputs))
+        with row_seeds(batch[0]["row"], settings.seed, epoch), tf.GradientTape() as tape:
+            outputs = tf.cast(self.model(arrays, training=True), tf.float32)
+            loss = tf.reduce_sum(weights * row_losses(settings, labels, outputs))
             penalties = self.model.losses
             # A penalty counts once in the mean: as often as there are rows in the sum.
             objective = loss + weight * tf.add_n(penalties) if penalties else loss
         gradients = tape.gradient(
             objective,
-            [variable.value for variable in variables],
+            [variable.value for variable in self.model.trainable_variables],
             unconnected_gradients=tf.UnconnectedGradients.ZERO,
         )
-        sums = [loss, weight, tf.reduce_sum(weights * labels)]
         dense = [tf.convert_to_tensor(gradient) for gradient in gradients]
-        summed = self._collective.sum([*dense, *sums])
-        totals = summed[len(dense) :]
-        mean = [gradient / totals[1] for gradient in summed[: len(dense)]]
-        self.optimizer.apply(mean, variables)
-        return tf.stack([*totals, tf.linalg.global_norm(mean)])
+        sums = [loss, weight, weight, tf.reduce_sum(bad_labels(settings, labels))]
+        totals = tf.concat([tf.stack(sums), label_sums(settings, labels, weights)], axis=0)
+        return [*dense, totals]
+
+    def _sums_of_no_rows(self) -> list[tf.Tensor]:
+        import tensorflow as tf
+
+        variables = self.model.trainable_variables
+        return [
+            *[tf.zeros(variable.shape) for variable in variables],
+            tf.zeros([_LABELS + self._settings.outputs]),
+        ]
 
     def _steps(self, iterator: Any, steps: tf.Tensor, epoch: tf.Tensor) -> Any:
         import tensorflow as tf
@@ -139,7 +168,8 @@ class Stepper:
             sums = self.train_step(batch, epoch)
             return step + 1, values.write(step, sums), waited, sums[0]
 
-        values = tf.TensorArray(tf.float32, size=steps, element_shape=(4,))
+        width = _LABELS + self._settings.outputs + 3
+        values = tf.TensorArray(tf.float32, size=steps, element_shape=(width,))
         _, values, waited, _ = tf.while_loop(
             lambda step, *_: step < steps,
             one,

@@ -33,7 +33,7 @@ class Work:
         return {
             **self.settings.model_dump(mode="json", exclude=_MAY_CHANGE),
             "versions": dict(self.versions),
-            "inputs": [[one.name, one.kind, one.cardinality] for one in self.inputs],
+            "inputs": [[one.name, one.kind, one.cardinality, one.shape] for one in self.inputs],
         }
 
 
@@ -75,14 +75,17 @@ def train_rank(rank: Rank, work: Work) -> Trained:
 
     from pipelines.training.models import build_model
     from pipelines.training.models.inference import inference_model, model_bytes
-    from pipelines.training.optimizer import build_optimizer
+    from pipelines.training.optimizer import Pace, build_optimizer
 
     # Names of layers count from 1 again: dropout follows them, and Python workers are reused.
     keras.utils.clear_session()
     settings, collective = work.settings, rank.collective
-    model = build_model(settings.model, work.inputs, settings.options, settings.seed)
+    model = build_model(
+        settings.model, work.inputs, settings.options, settings.seed, settings.outputs
+    )
     epoch = work.rows.training(0, collective.rank, collective.size, 0)
-    optimizer = build_optimizer(settings.optimizer, epoch.steps * settings.epochs)
+    pace = Pace(epoch.steps, settings.epochs, settings.batch_size)
+    optimizer = build_optimizer(settings.optimizer, pace)
     around = Surroundings(
         settings=settings,
         rows=work.rows,
@@ -96,12 +99,12 @@ def train_rank(rank: Rank, work: Work) -> Trained:
     from pipelines.training.evaluate import evaluation
 
     labels, outputs = loop.outputs("test")
-    rate = progress.train_rate or 0.0
+    means = progress.train_mean or [0.0] * settings.outputs
     return Trained(
-        model=model_bytes(inference_model(model, work.inputs, settings.loss)),
+        model=model_bytes(inference_model(model, work.inputs, settings.task)),
         history=progress.history,
         best_epoch=progress.best_epoch or progress.epoch,
-        evaluation=evaluation(labels, outputs, rate, settings.loss),
+        evaluation=evaluation(labels, outputs, means, settings.task),
         num_weights=int(model.count_params()),
         ranks=collective.size,
         restarts=rank.attempt,

@@ -65,5 +65,5 @@ def test_a_newer_format_is_refused(tmp_path: Path) -> None:
     manifest = tmp_path / "checkpoint-00001-0000000" / "manifest.json"
     content = json.loads(manifest.read_text())
     manifest.write_text(json.dumps({**content, "format_version": 99}))
-    with pytest.raises(TrainingError, match="checkpoint format 99, expected 1"):
+    with pytest.raises(TrainingError, match="checkpoint format 99, expected 2"):
         Checkpoints(str(tmp_path), FACTS).last()

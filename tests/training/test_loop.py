@@ -166,7 +166,7 @@ def test_a_penalty_does_not_count_in_the_loss_that_is_shown(tmp_path: Path) -> N
 
 def test_a_number_can_be_the_label(tmp_path: Path) -> None:
     trained = train(tmp_path, settings(loss="mse", epochs=2, early_stopping={"patience": 2}))
-    assert set(trained.evaluation["metrics"]) == {"mse", "mae"}
+    assert set(trained.evaluation["metrics"]) == {"mse", "mae", "r2"}
     assert trained.evaluation["metrics"]["mse"] < trained.evaluation["constant"]["mse"] * 1.2
 
 

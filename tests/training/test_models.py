@@ -56,7 +56,7 @@ def test_a_bundles_model_gives_the_trained_models_probabilities_by_name(tmp_path
     rows = some_rows(30, 4)
     logits = model({"numeric": rows["numeric"], "category": rows["category"]}).numpy()
     file = tmp_path / "model.keras"
-    file.write_bytes(model_bytes(inference_model(model, INPUTS, "binary_crossentropy")))
+    file.write_bytes(model_bytes(inference_model(model, INPUTS, "binary")))
     np.savez(tmp_path / "rows.npz", **by_name(rows))
     # In a process that has never heard of this package.
     script = (
@@ -142,7 +142,7 @@ def test_an_embeddings_width_follows_its_cardinality() -> None:
 
 
 def test_a_category_without_cardinality_is_refused() -> None:
-    from pipelines.training.models import ModelInputs
+    from pipelines.training.models.inputs import ModelInputs
 
     with pytest.raises(TrainingError, match="'c' has no cardinality"):
         ModelInputs.of([ModelInput(name="c", dtype="int32", kind="category")])

@@ -1,10 +1,11 @@
 """Models by name, and models of the user's own as `module:function`.
 
 A model function is called as `function(inputs: ModelInputs, **options) -> keras.Model`. Its model
-takes the feed's arrays, a dict with `numeric` (rows, n) float32 and `category` (rows, m) int32
-(each only where there are such inputs), and returns one value a row, (rows, 1): the logit for
-`binary_crossentropy`, the value itself for `mse`. `inference.py` makes of it the model of a
-bundle, whose inputs go by name and whose output is the probability.
+takes the feed's arrays as a dict: `numeric` (rows, n) float32 and `category` (rows, m) int32, each
+only where there are such inputs, and by its own name each array (rows, length) float32, sequence
+(rows, length) int32 and image (rows, height, width, channels) float32. It may leave some out. It
+returns (rows, outputs): logits for the two cross-entropies, else the value. `inference.py` makes
+of it the model of a bundle, whose inputs go by name and whose outputs are probabilities.
 """
 
 from __future__ import annotations
@@ -12,44 +13,18 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from pipelines.errors import SettingsError, TrainingError, nearest
 from pipelines.features.spec import ModelInput
+from pipelines.training.models.inputs import ModelInputs
 
 if TYPE_CHECKING:
     import keras
 
 BUILT_IN = {"mlp": "pipelines.training.models.mlp:mlp"}
-
-
-@dataclass(frozen=True)
-class ModelInputs:
-    """Inputs in the order of their columns in the two arrays of the feed.
-
-    `categories` maps a name to the number of its values (indices 0 .. cardinality - 1).
-    """
-
-    numeric: tuple[str, ...]
-    categories: Mapping[str, int]
-    order: tuple[str, ...]
-    """All names, in the order of the feature spec."""
-
-    @classmethod
-    def of(cls, inputs: Iterable[ModelInput]) -> ModelInputs:
-        """Sort a feature spec's inputs by kind."""
-        inputs = list(inputs)
-        categories = {}
-        for one in inputs:
-            if one.kind == "category":
-                if one.cardinality is None:
-                    raise TrainingError(f"the category input '{one.name}' has no cardinality")
-                categories[one.name] = one.cardinality
-        numeric = tuple(one.name for one in inputs if one.kind == "numeric")
-        return cls(numeric, categories, tuple(one.name for one in inputs))
 
 
 def model_function(name: str) -> Callable[..., Any]:
@@ -94,26 +69,31 @@ def check_model(name: str, options: Mapping[str, Any]) -> None:
 
 
 def build_model(
-    name: str, inputs: Iterable[ModelInput], options: Mapping[str, Any], seed: int = 0
+    name: str,
+    inputs: Iterable[ModelInput],
+    options: Mapping[str, Any],
+    seed: int = 0,
+    outputs: int = 1,
 ) -> keras.Model:
     """Return a model with its initial weights, which `seed` alone decides.
 
     Raises SettingsError for options that the model doesn't know and TrainingError for a model
-    whose output isn't (rows, 1).
+    whose output isn't (rows, outputs).
     """
     import keras
 
     function = model_function(name)
     keras.utils.set_random_seed(seed)
     try:
-        model = function(ModelInputs.of(inputs), **options)
+        model = function(ModelInputs.of(inputs, outputs), **options)
     except (TypeError, ValidationError) as error:
         raise _unfit(name, options, error) from error
     shape = tuple(model.output_shape)
-    if shape != (None, 1):
+    if shape != (None, outputs):
         raise TrainingError(
-            f"the model '{name}' gives outputs of shape {shape}; expected (None, 1), one value a "
-            "row. End it with a Dense layer of one unit and no activation."
+            f"the model '{name}' gives outputs of shape {shape}; expected (None, {outputs}), "
+            f"{'one value' if outputs == 1 else 'one logit per class'} a row. End it with a Dense "
+            "layer of `inputs.outputs` units and no activation."
         )
     return model
 

@@ -1,4 +1,4 @@
-"""From the trained model to the model of a bundle: inputs by name, probability out."""
+"""From the trained model to the model of a bundle: inputs by name, probabilities out."""
 
 from __future__ import annotations
 
@@ -7,33 +7,35 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipelines.config.losses import Task
 from pipelines.features.spec import ModelInput
-from pipelines.training.models import ModelInputs
+from pipelines.training.models.inputs import ModelInputs, input_names
 
 if TYPE_CHECKING:
     import keras
 
 
-def inference_model(model: keras.Model, inputs: Iterable[ModelInput], loss: str) -> keras.Model:
-    """Return a model from inputs by name, each (rows,), to (rows, 1).
+def inference_model(model: keras.Model, inputs: Iterable[ModelInput], task: Task) -> keras.Model:
+    """Return a model from inputs by name, each (rows, *shape), to (rows, outputs) in float32.
 
-    The output is a probability for `binary_crossentropy`, the value for `mse`. Our own layers act
-    in training only and are left out, so that the model loads where this package is not.
+    The output is the probability of a yes, (rows, 1), those of all classes, (rows, classes), or the
+    value, (rows, 1). Our own layers act in training only and are left out, so that the model loads
+    where this package is not.
     """
     import keras
 
-    names = ModelInputs.of(inputs)
-    by_name: dict[str, Any] = {}
-    for name in names.order:
-        dtype = "int32" if name in names.categories else "float32"
-        by_name[name] = keras.Input((), name=name, dtype=dtype)
-    arrays = {}
-    for array, columns in (("numeric", names.numeric), ("category", tuple(names.categories))):
-        if columns:
+    inputs = list(inputs)
+    sorted_ = ModelInputs.of(inputs)
+    by_name = {one.name: keras.Input(one.shape, name=one.name, dtype=one.dtype) for one in inputs}
+    taken = input_names(model)
+    arrays = {name: by_name[name] for name in taken if name not in ("numeric", "category")}
+    for array, columns in (("numeric", sorted_.numeric), ("category", tuple(sorted_.categories))):
+        if array in taken:
             arrays[array] = keras.ops.stack([by_name[name] for name in columns], axis=1)
     output = _without_dropout(model)(arrays)
-    if loss == "binary_crossentropy":
-        output = keras.layers.Activation("sigmoid", dtype="float32", name="probability")(output)
+    activation = {"binary": "sigmoid", "classes": "softmax", "number": "linear"}[task]
+    name = "value" if task == "number" else "probability"
+    output = keras.layers.Activation(activation, dtype="float32", name=name)(output)
     return keras.Model(by_name, output, name=model.name)
 
 

@@ -12,7 +12,7 @@ from pipelines.config.base import Settings
 if TYPE_CHECKING:
     import keras
 
-    from pipelines.training.models import ModelInputs
+    from pipelines.training.models.inputs import ModelInputs
 
 
 def embedding_width(cardinality: int) -> int:
@@ -53,7 +53,8 @@ def mlp(inputs: ModelInputs, **options: Any) -> keras.Model:
         arrays["numeric"] = keras.Input((len(inputs.numeric),), name="numeric", dtype="float32")
         parts.append(arrays["numeric"])
         if chosen.linear:
-            straight.append(keras.layers.Dense(1, use_bias=False, name="linear")(arrays["numeric"]))
+            weights = keras.layers.Dense(inputs.outputs, use_bias=False, name="linear")
+            straight.append(weights(arrays["numeric"]))
     if inputs.categories:
         array = keras.Input((len(inputs.categories),), name="category", dtype="int32")
         arrays["category"] = array
@@ -67,7 +68,10 @@ def mlp(inputs: ModelInputs, **options: Any) -> keras.Model:
             embedded.append(layer(index))
             if chosen.linear:
                 weight = keras.layers.Embedding(
-                    cardinality, 1, embeddings_initializer="zeros", name=f"linear_{name}"
+                    cardinality,
+                    inputs.outputs,
+                    embeddings_initializer="zeros",
+                    name=f"linear_{name}",
                 )
                 straight.append(weight(index))
         joined = _joined(embedded)
@@ -83,7 +87,7 @@ def mlp(inputs: ModelInputs, **options: Any) -> keras.Model:
         value = keras.layers.Activation(chosen.activation, name=f"activation_{place}")(value)
         if chosen.dropout:
             value = RowDropout(chosen.dropout, name=f"dropout_{place}")(value)
-    output = keras.layers.Dense(1, kernel_regularizer=penalty, name="output")(value)
+    output = keras.layers.Dense(inputs.outputs, kernel_regularizer=penalty, name="output")(value)
     if chosen.linear:
         output = keras.layers.Add(name="deep_and_linear")([output, *straight])
     return keras.Model(arrays, output, name="mlp")
