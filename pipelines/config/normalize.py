@@ -124,7 +124,7 @@ class Normalize(Settings):
     training_set: str
     split: Split
     features: dict[str, Feature] = Field(min_length=1)
-    row_group_rows: int = Field(65_536, ge=1)
+    row_group_rows: int = Field(32_768, ge=1)
     """Rows of a Parquet row group in the training set."""
     file_rows: int = Field(262_144, ge=1)
     """Rows of a file in the training set, at most."""

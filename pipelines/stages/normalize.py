@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_WRITER = 2
+_WRITER = 3
 """Raised when the same input and settings give other rows or files: what stands is made anew."""
 
 
@@ -131,7 +131,7 @@ class _Work:
             return version, False
         made_from = {SPEC_KEY: self.name, READ_KEY: json.dumps(self.read)}
         laid_out = make().withMetadata("_label", made_from)
-        with row_groups(run.spark, run.pipeline.normalize.row_group_rows):
+        with row_groups(run.spark, run.pipeline.normalize.row_group_rows, laid_out.schema):
             version = replace_slice(
                 laid_out,
                 run.lake,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -101,6 +102,17 @@ class Workshop:
                 groups = [file.metadata.row_group(k).num_rows for k in range(file.num_row_groups)]
                 files.append((row["_split"], positions, groups))
         return files
+
+    def with_dictionary(self) -> set[str]:
+        """Columns that some file keeps a dictionary for."""
+        found = set()
+        for path in Path(self.lake.path(TRAINING)).glob("*/*.parquet"):
+            group = pq.ParquetFile(path).metadata.row_group(0)
+            for place in range(group.num_columns):
+                column = group.column(place)
+                if column.has_dictionary_page or "RLE_DICTIONARY" in column.encodings:
+                    found.add(column.path_in_schema)
+        return found
 
 
 @pytest.fixture
@@ -204,6 +216,9 @@ def test_files_hold_ranges_of_positions_and_row_groups_of_the_rows_asked_for(wor
         assert len(positions) <= 500
         assert groups[:-1] == [150] * (len(groups) - 1)
         assert 0 < groups[-1] <= 150
+
+    assert workshop.with_dictionary() >= {"carrier"}
+    assert not workshop.with_dictionary() & {"x", "x_is_missing", "_label"}
 
     # Written anew from another lay-out of the same rows: the same rows, positions and files.
     workshop.gold(many.repartition(5, "x"))
