@@ -39,8 +39,9 @@ class Bundle:
     """A bundle in memory: plain data that can be pickled and broadcast to executors.
 
     `manifest` keys: `format_version`, `pipeline`, `run_id`, `model` (registered name), `tables`
-    (name to version), `code`, `packages`, `seed`, `metrics` (test split), `constant_metrics`,
-    `settings` (of `train`), `inputs` (name, dtype, kind, cardinality), `created_at`.
+    (name to version), `training_set` (which of them), `code`, `packages`, `seed`, `metrics` (test
+    split), `constant_metrics`, `settings` (of `train`), `inputs` (name, dtype, kind, cardinality),
+    `created_at`; `folds` where the settings were cross-validated.
     """
 
     manifest: dict[str, Any]

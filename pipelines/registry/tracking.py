@@ -11,7 +11,7 @@ import os
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 RUN_TAG = "tidemill.run_id"
 BUNDLE_TAG = "tidemill.bundle"
+PARENT_TAG = "mlflow.parentRunId"
+"""By it MLflow's pages show a run below another."""
 _LOUD = ("mlflow", "alembic", "sqlalchemy.engine")
 
 
@@ -94,6 +96,20 @@ def record_training(lake: Lake, model: str, record: TrainingRecord, bundle: str)
     return _version(lake, version)
 
 
+def record_child(lake: Lake, record: TrainingRecord, parent: str) -> None:
+    """Record a training that led to no version as a child of the run of run id `parent`.
+
+    Recorded again under the same run id, it stays as it is.
+    """
+    client = _client(lake)
+    experiment = _experiment(client, lake, record.experiment)
+    above = TrainingRecord(record.experiment, parent, {}, {}, [], {})
+    tags = {**record.tags, PARENT_TAG: _run_of(client, experiment, above)}
+    run = _run_of(client, experiment, replace(record, tags=tags))
+    _log(client, run, record)
+    client.set_terminated(run, "FINISHED")
+
+
 def newest_version(lake: Lake, model: str, run_id: str | None = None) -> ModelVersion | None:
     """Return the newest version of a model, or the one that a run trained; None without one."""
     where = f"name = '{_quoted(model)}'"
@@ -120,15 +136,6 @@ def version_by_alias(lake: Lake, model: str, alias: str) -> ModelVersion | None:
 def set_alias(lake: Lake, model: str, alias: str, version: int) -> None:
     """Move an alias to a version."""
     _client(lake).set_registered_model_alias(model, alias, str(version))
-
-
-def log_metrics(lake: Lake, model: str, version: int, metrics: Mapping[str, float]) -> None:
-    """Add metrics to the MLflow run behind a version."""
-    client = _client(lake)
-    run = client.get_model_version(model, str(version)).run_id
-    if run:
-        for name, value in metrics.items():
-            client.log_metric(run, name, float(value))
 
 
 def _client(lake: Lake) -> Any:
@@ -170,7 +177,8 @@ def _run_of(client: Any, experiment: str, record: TrainingRecord) -> str:
     if found:
         return str(found[0].info.run_id)
     tags = {**record.tags, RUN_TAG: record.run_id}
-    return str(client.create_run(experiment, run_name=record.run_id, tags=tags).info.run_id)
+    name = record.run_id.rpartition("/")[2]
+    return str(client.create_run(experiment, run_name=name, tags=tags).info.run_id)
 
 
 def _log(client: Any, run: str, record: TrainingRecord) -> None:
@@ -197,6 +205,8 @@ def _log(client: Any, run: str, record: TrainingRecord) -> None:
             client.log_batch(run, metrics=metrics[start : start + 500])
     for start in range(0, len(params), 100):
         client.log_batch(run, params=params[start : start + 100])
+    for name, value in record.tags.items():
+        client.set_tag(run, name, value)
 
 
 def _fetch(bundle: str, scratch: Path) -> Path:

@@ -100,8 +100,8 @@ def _test_rows(run: Run, candidate: Bundle) -> DataFrame:
     from pyspark.sql import functions as F
 
     features = f"gold.{run.pipeline.featurize.table}"
-    table = next((name for name in candidate.tables if name != features), "")
-    if features not in candidate.tables or not table:
+    table = str(candidate.manifest.get("training_set"))
+    if features not in candidate.tables or table not in candidate.tables:
         raise BundleError(
             f"the bundle of run {candidate.run_id} names the tables {candidate.tables}; expected "
             f"{features} and a training set. Train again with this pipeline."

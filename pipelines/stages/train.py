@@ -5,17 +5,21 @@ from __future__ import annotations
 import functools
 import json
 import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipelines.errors import EmptySplit, SettingsError, TrainingError
+from pipelines.errors import EmptySplit, FeatureError, TrainingError
 from pipelines.lake.read import latest_version, read_at
 from pipelines.run import Run, StageResult, Stopwatch
 
 if TYPE_CHECKING:
+    from pyspark.sql.types import StructType
+
     from pipelines.lake.snapshot import Snapshot
     from pipelines.registry.bundle import Bundle
     from pipelines.registry.champion import RegisteredModel
-    from pipelines.training.work import Trained
+    from pipelines.training.trials import Data
+    from pipelines.training.work import Trained, Work
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +35,10 @@ def run(run: Run) -> StageResult:
     """
     from pipelines.registry.bundle import bundle_exists, load_bundle, save_bundle
     from pipelines.registry.champion import register
+    from pipelines.registry.folder import Folder
     from pipelines.registry.record import training_record
     from pipelines.training.checkpoint import Checkpoints
+    from pipelines.training.trials import TRIALS
 
     watch = Stopwatch()
     tables: dict[str, int] = run.resolve("train", lambda: _look(run))
@@ -47,6 +53,7 @@ def run(run: Run) -> StageResult:
         save_bundle(folder, bundle)
     registered = register(run.lake, run.pipeline.score.model, training_record(bundle), folder)
     Checkpoints(place, {}).clear()
+    Folder(place).remove(TRIALS)
     result = _result(run, bundle, registered, watch)
     logger.info("%s", result.line())
     return result
@@ -57,46 +64,59 @@ def _training_set(run: Run) -> str:
 
 
 def _look(run: Run) -> dict[str, int]:
-    """Return the versions of the training set and of the features it was made from."""
+    """Return the versions of the training set, its folds, and the features it was made from."""
     from pipelines.features.store import made_from
 
     table = _training_set(run)
     version = latest_version(run.spark, run.lake, table, f"normalize {run.pipeline.name}")
     schema = read_at(run.spark, run.lake, table, version).schema
-    return {table: version, **made_from(schema)}
+    return {table: version, **_look_at_folds(run, schema), **made_from(schema)}
+
+
+def _look_at_folds(run: Run, training_set: StructType) -> dict[str, int]:
+    """Return the version of the folds, which must be those of this training set."""
+    from pipelines.features.folds import folds_name, folds_table
+    from pipelines.features.store import named_spec
+
+    num_folds = run.pipeline.train.folds
+    if num_folds is None:
+        return {}
+    table = folds_table(run.pipeline.normalize.training_set)
+    command = f"normalize {run.pipeline.name} --set train.folds={num_folds}"
+    version = latest_version(run.spark, run.lake, table, command)
+    found = named_spec(read_at(run.spark, run.lake, table, version).schema)
+    if found != folds_name(str(named_spec(training_set)), num_folds):
+        raise FeatureError(
+            f"{table} at version {version} holds other folds: expected {num_folds}, made from the "
+            f"same features and settings as {_training_set(run)}. Run `tidemill {command}`."
+        )
+    return {table: version}
 
 
 def _train(run: Run, tables: dict[str, int], watch: Stopwatch) -> Bundle:
     from pipelines.features.store import load_spec
     from pipelines.registry.bundle import Bundle
     from pipelines.registry.record import manifest
-    from pipelines.training.launcher import Ranks, launch
     from pipelines.training.models import check_model
-    from pipelines.training.rows import FeedRows
-    from pipelines.training.work import Work, train_rank
+    from pipelines.training.trials import Data, alone, check_batch
 
     settings, name = run.pipeline.train, run.pipeline.name
     version = tables[_training_set(run)]
     check_model(settings.model, settings.options)
-    snapshots = _snapshots(run, version)
     spec = load_spec(run.spark, run.lake, name, run.pipeline.normalize.training_set, version)
-    work = Work(
-        settings=settings,
-        inputs=spec.inputs,
-        rows=FeedRows(snapshots, spec.inputs, settings),
-        folder=run.lake.training(name, run.run_id),
-        versions=tables,
-    )
-    ranks = Ranks(settings.ranks, settings.streams, settings.rank_wait, settings.max_restarts)
-    trained: Trained = launch(
-        run.spark, functools.partial(train_rank, work=work), ranks, run.progress
-    )
+    table = _training_set(run)
+    whole = Data("", _snapshots(run, table, version, SPLITS), spec.inputs, tables)
+    check_batch(settings, whole)
+    folds = _cross_validate(run, tables)
+    trained = _launch(run, whole.work(alone(settings), run.lake.training(name, run.run_id)))
     found = {
+        "training_set": table,
         "inputs": [one.model_dump(mode="json") for one in spec.inputs],
-        "num_rows": {split: snapshot.num_rows for split, snapshot in snapshots.items()},
+        "num_rows": whole.num_rows,
         "metrics": trained.evaluation["metrics"],
         "constant_metrics": trained.evaluation["constant"],
         "training": {**trained.facts, "seconds": watch.seconds},
+        **({"folds": folds} if folds else {}),
     }
     return Bundle(
         manifest=manifest(run.pipeline, run.run_id, tables, found),
@@ -104,27 +124,85 @@ def _train(run: Run, tables: dict[str, int], watch: Stopwatch) -> Bundle:
         model=trained.model,
         history=trained.history,
         evaluation=trained.evaluation,
-        snapshots={split: json.loads(one.to_json()) for split, one in snapshots.items()},
+        snapshots={split: json.loads(one.to_json()) for split, one in whole.snapshots.items()},
     )
 
 
-def _snapshots(run: Run, version: int) -> dict[str, Snapshot]:
+def _launch(run: Run, work: Work) -> Trained:
+    from pipelines.training.launcher import Ranks, launch
+    from pipelines.training.work import train_rank
+
+    settings = work.settings
+    ranks = Ranks(settings.ranks, settings.streams, settings.rank_wait, settings.max_restarts)
+    trained: Trained = launch(
+        run.spark, functools.partial(train_rank, work=work), ranks, run.progress
+    )
+    return trained
+
+
+def _cross_validate(run: Run, tables: dict[str, int]) -> dict[str, Any] | None:
+    """Train and judge one model per fold; None where no folds are asked for."""
+    from pipelines.registry.record import record_trial
+    from pipelines.training.trials import Judge, alone, check_batch, spread
+
+    settings, name = run.pipeline.train, run.pipeline.name
+    data = _folds(run, tables)
+    if not data:
+        return None
+    for one in data:
+        check_batch(settings, one)
+    judge = Judge(
+        functools.partial(_launch, run),
+        run.lake.training(name, run.run_id),
+        functools.partial(record_trial, run.lake, name, run.run_id),
+    )
+    judged = []
+    for fold, one in enumerate(data, start=1):
+        text = f"fold {fold} of {len(data)} {one.what}"
+        run.progress({"event": "note", "text": text})
+        judged.append(judge(f"fold-{fold}", alone(settings), one, {"fold": fold}))
+    return {
+        "count": len(judged),
+        "metrics": spread(judged),
+        "each": [one.facts() for one in judged],
+    }
+
+
+def _folds(run: Run, tables: dict[str, int]) -> list[Data]:
+    from pipelines.features.folds import (
+        describe_folds,
+        folds_table,
+        train_split,
+        validation_split,
+    )
+    from pipelines.features.store import load_fold_spec
+    from pipelines.training.trials import Data
+
+    num_folds, normalize = run.pipeline.train.folds, run.pipeline.normalize
+    if num_folds is None:
+        return []
+    table = folds_table(normalize.training_set)
+    version, found = tables[table], []
+    for fold, what in enumerate(describe_folds(normalize.split, num_folds), start=1):
+        splits = (train_split(fold), validation_split(fold))
+        train, validation = _snapshots(run, table, version, splits).values()
+        spec = load_fold_spec(run.spark, run.lake, run.pipeline.name, table, version, fold)
+        by_split = {"train": train, "validation": validation}
+        found.append(Data(what, by_split, spec.inputs, tables))
+    return found
+
+
+def _snapshots(run: Run, table: str, version: int, splits: Sequence[str]) -> dict[str, Snapshot]:
     from pipelines.lake.snapshot import take_snapshot
 
-    place = run.lake.path(_training_set(run))
-    found = {split: take_snapshot(place, version, {"_split": split}) for split in SPLITS}
+    place = run.lake.path(table)
+    found = {split: take_snapshot(place, version, {"_split": split}) for split in splits}
     for split, snapshot in found.items():
         if snapshot.num_rows == 0:
             raise EmptySplit(
-                f"{_training_set(run)} at version {version} has no rows in the split '{split}'. "
+                f"{table} at version {version} has no rows in the split '{split}'. "
                 "Give `normalize.split` ranges that hold labelled rows, then run `normalize`."
             )
-    batch = run.pipeline.train.batch_size
-    if batch > found["train"].num_rows:
-        raise SettingsError(
-            f"`train.batch_size: {batch}` is more than the {found['train'].num_rows} rows of the "
-            "training split. Make it smaller."
-        )
     return found
 
 
@@ -140,7 +218,7 @@ def _check_same(run: Run, bundle: Bundle, tables: dict[str, int]) -> None:
 
 
 def _result(run: Run, bundle: Bundle, registered: RegisteredModel, watch: Stopwatch) -> StageResult:
-    from pipelines.registry.record import plain_metrics
+    from pipelines.registry.record import plain, plain_metrics
 
     facts = bundle.manifest
     details: dict[str, Any] = {
@@ -151,6 +229,8 @@ def _result(run: Run, bundle: Bundle, registered: RegisteredModel, watch: Stopwa
         "constant_metrics": plain_metrics(facts["constant_metrics"]),
         **facts["training"],
     }
+    if "folds" in facts:
+        details["folds"] = plain(facts["folds"])
     return StageResult(
         stage="train",
         pipeline=run.pipeline.name,

@@ -26,6 +26,8 @@ class Work:
     folder: str
     versions: Mapping[str, int]
     on_step: OnStep | None = None
+    judged_on: str = "test"
+    """The split that the trained model is evaluated on."""
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -46,7 +48,7 @@ class Trained:
     history: list[dict[str, Any]]
     best_epoch: int
     evaluation: dict[str, Any]
-    """Of the test split; see `training.evaluate.evaluation`."""
+    """Of the split it is judged on; see `training.evaluate.evaluation`."""
     num_weights: int
     ranks: int
     restarts: int
@@ -70,7 +72,7 @@ class Trained:
 
 
 def train_rank(rank: Rank, work: Work) -> Trained:
-    """Train as one rank and evaluate on the test split; every rank returns the same."""
+    """Train as one rank and evaluate the model; every rank returns the same."""
     import keras
 
     from pipelines.training.models import build_model
@@ -98,7 +100,7 @@ def train_rank(rank: Rank, work: Work) -> Trained:
     progress = loop.run()
     from pipelines.training.evaluate import evaluation
 
-    labels, outputs = loop.outputs("test")
+    labels, outputs = loop.outputs(work.judged_on)
     means = progress.train_mean or [0.0] * settings.outputs
     return Trained(
         model=model_bytes(inference_model(model, work.inputs, settings.task)),

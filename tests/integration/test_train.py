@@ -15,7 +15,7 @@ import pytest
 from pipelines.config.load import load_pipeline
 from pipelines.config.normalize import Normalize
 from pipelines.config.train import Promote, Train
-from pipelines.errors import EmptySplit, GateRefused, SettingsError, TrainingError
+from pipelines.errors import EmptySplit, FeatureError, GateRefused, SettingsError, TrainingError
 from pipelines.lake.catalog import Lake
 from pipelines.lake.read import read_at
 from pipelines.lake.snapshot import take_snapshot
@@ -106,7 +106,7 @@ def training_set(spark, lake, open_run) -> int:
     )
     frame = spark.createDataFrame(rows, schema)
     replace_slice(frame, lake, "gold.flights", "true", partition_by=["flight_date"])
-    return run_stage("normalize", open_run("prepare")).written[TABLE]
+    return run_stage("normalize", open_run("prepare", folds=2)).written[TABLE]
 
 
 @pytest.fixture(scope="module")
@@ -282,3 +282,66 @@ def test_only_a_better_candidate_becomes_champion(trained, open_run, lake):
     assert passed.details["model_version"] == 2
     assert passed.details["champion_metrics"] == pytest.approx(result.details["metrics"], rel=1e-4)
     assert champion(lake, "flights_late").version == 2
+
+
+FOLDED = {"folds": 2, "ranks": 1, "epochs": 2}
+
+
+def test_folds_are_trained_once_each_and_reported_with_mean_and_deviation(
+    training_set, open_run, lake, monkeypatch
+):
+    from pipelines.registry import tracking
+    from pipelines.training import launcher
+
+    launch, launched = launcher.launch, []
+
+    def killed_in_fold_2(spark, task, *more):
+        work = task.keywords["work"]
+        launched.append((work.judged_on, work.rows.snapshots["train"].num_rows))
+        if len(launched) == 2:
+            raise KeyboardInterrupt
+        return launch(spark, task, *more)
+
+    monkeypatch.setattr(launcher, "launch", killed_in_fold_2)
+    with pytest.raises(KeyboardInterrupt):
+        run_stage("train", open_run("folded", **FOLDED))
+    result = run_stage("train", open_run("folded", **FOLDED))
+
+    # 25 days of 50 rows in three blocks; fold 2 again after its end, fold 1 never.
+    fold_2 = ("validation", 800)
+    assert launched == [("validation", 400), fold_2, fold_2, ("test", 1000)]
+    folds = result.details["folds"]
+    assert folds["count"] == 2
+    assert [one["num_rows"] for one in folds["each"]] == [
+        {"train": 400, "validation": 400},
+        {"train": 800, "validation": 450},
+    ]
+    assert folds["each"][0]["what"] == (
+        "trains on 2013-01-01 to 2013-01-08, judged on 2013-01-09 to 2013-01-16"
+    )
+    areas = [one["metrics"]["roc_auc"] for one in folds["each"]]
+    assert folds["metrics"]["roc_auc"]["mean"] == pytest.approx(sum(areas) / 2)
+    assert folds["metrics"]["roc_auc"]["std"] == pytest.approx(np.std(areas, ddof=1))
+    for one in folds["each"]:
+        assert one["metrics"]["loss"] == pytest.approx(one["metrics"]["log_loss"], rel=1e-5)
+    bundle = load_bundle(result.details["bundle"])
+    assert bundle.manifest["folds"] == folds
+    assert result.read == {TABLE: training_set, f"{TABLE}_folds": 1, "gold.flights": 1}
+    assert not Path(lake.training("flights", "folded"), "trials").exists()
+
+    client = tracking._client(lake)
+    experiment = client.get_experiment_by_name("flights").experiment_id
+    (parent,) = client.search_runs([experiment], "tags.`tidemill.run_id` = 'folded'")
+    under = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
+    children = {run.info.run_name: run for run in client.search_runs([experiment], under)}
+    assert sorted(children) == ["fold-1", "fold-2"]
+    assert children["fold-2"].data.metrics["validation_roc_auc"] == pytest.approx(areas[1])
+    assert children["fold-2"].data.params["rows.train"] == "800"
+    assert parent.data.metrics["fold_mean_roc_auc"] == pytest.approx(sum(areas) / 2)
+
+
+def test_folds_of_another_number_are_not_the_folds_asked_for(training_set, open_run):
+    with pytest.raises(
+        FeatureError, match=r"expected 3, .* `tidemill normalize flights --set train"
+    ):
+        run_stage("train", open_run("other-folds", folds=3))

@@ -1,0 +1,140 @@
+"""Trainings that only judge settings: the model is thrown away, its validation metrics stay.
+
+A trial is known by what it trains on and with which settings. Its result is kept until the run
+that asked for it has its bundle, so a retried run does not train it again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from pipelines.config.train import Train
+from pipelines.errors import SettingsError
+from pipelines.features.spec import ModelInput
+from pipelines.registry.folder import Folder
+from pipelines.training.checkpoint import Checkpoints
+from pipelines.training.rows import FeedRows
+from pipelines.training.work import Trained, Work
+
+if TYPE_CHECKING:
+    from pipelines.lake.snapshot import Snapshot
+
+TRIALS = "trials"
+"""Folder of a training's folder that holds its trials."""
+_RESULT = "result.json"
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a training reads: `snapshots` by split, the model's inputs, the tables' versions.
+
+    `what` says to people which rows these are.
+    """
+
+    what: str
+    snapshots: Mapping[str, Snapshot]
+    inputs: Sequence[ModelInput]
+    versions: Mapping[str, int]
+
+    @property
+    def num_rows(self) -> dict[str, int]:
+        """Rows by split."""
+        return {split: snapshot.num_rows for split, snapshot in self.snapshots.items()}
+
+    def work(self, settings: Train, folder: str, judged_on: str = "test") -> Work:
+        """Return the training on these rows, with checkpoints in a folder."""
+        rows = FeedRows(self.snapshots, self.inputs, settings)
+        return Work(settings, self.inputs, rows, folder, self.versions, judged_on=judged_on)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """How a trial went. `metrics` are those of its best epoch's weights on `validation`.
+
+    `loss` is among them: the validation loss the training itself saw.
+    """
+
+    name: str
+    what: str
+    num_rows: dict[str, int]
+    metrics: dict[str, float]
+    best_epoch: int
+    history: list[dict[str, Any]]
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a bundle keeps, as plain JSON values."""
+        return {key: value for key, value in asdict(self).items() if key != "history"}
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Trains trials below `folder`, unless they have been; `record` hears of each result."""
+
+    train: Callable[[Work], Trained]
+    folder: str
+    record: Callable[[Judged, Mapping[str, Any]], None]
+
+    def __call__(
+        self, name: str, settings: Train, data: Data, params: Mapping[str, Any] | None = None
+    ) -> Judged:
+        """Return the validation metrics of these settings on these rows."""
+        place = Folder(f"{self.folder}/{TRIALS}/{_identity(settings, data)}")
+        stored = place.read(_RESULT)
+        if stored is not None:
+            judged = Judged(**{**json.loads(stored), "name": name})
+        else:
+            judged = _judged(name, data, self.train(data.work(settings, place.uri, "validation")))
+            place.write(_RESULT, json.dumps(asdict(judged), sort_keys=True).encode("utf-8"))
+            Checkpoints(place.uri, {}).clear()
+        self.record(judged, params or {})
+        return judged
+
+
+def check_batch(settings: Train, data: Data) -> None:
+    """Raise SettingsError where a global batch is larger than what is trained on."""
+    batch, found = settings.batch_size, data.num_rows["train"]
+    if batch > found:
+        raise SettingsError(
+            f"`train.batch_size: {batch}` is more than the {found} rows of the training split"
+            f"{f' ({data.what})' if data.what else ''}. Make it smaller."
+        )
+
+
+def alone(settings: Train) -> Train:
+    """Return settings of a single training: without folds."""
+    return settings.model_copy(update={"folds": None})
+
+
+def spread(judged: Sequence[Judged]) -> dict[str, dict[str, float]]:
+    """Return mean and standard deviation (over n - 1) of each metric that all of them have."""
+    names = [name for name in judged[0].metrics if all(name in one.metrics for one in judged)]
+    found = {}
+    for name in names:
+        values = [one.metrics[name] for one in judged]
+        deviation = statistics.stdev(values) if len(values) > 1 else 0.0
+        found[name] = {"mean": statistics.fmean(values), "std": deviation}
+    return found
+
+
+def _judged(name: str, data: Data, trained: Trained) -> Judged:
+    best = trained.history[trained.best_epoch - 1]
+    return Judged(
+        name=name,
+        what=data.what,
+        num_rows=data.num_rows,
+        metrics={"loss": float(best["val_loss"]), **trained.evaluation["metrics"]},
+        best_epoch=trained.best_epoch,
+        history=trained.history,
+    )
+
+
+def _identity(settings: Train, data: Data) -> str:
+    work = data.work(settings, "")
+    where = {split: dict(one.where) for split, one in data.snapshots.items()}
+    text = json.dumps({"facts": work.facts, "where": where}, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
