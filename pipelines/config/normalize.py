@@ -71,7 +71,71 @@ class Hashed(Settings):
     buckets: int = Field(ge=2)
 
 
-Feature = Annotated[Numeric | Cyclical | Category | Hashed, Field(discriminator="kind")]
+class NumericArray(Settings):
+    """An array of numbers; one float32 list of `length` values a row.
+
+    A longer array keeps its first or last values, a shorter one (null counts as empty) is padded
+    with 0.0 at its end. Scaling takes one set of statistics, of all present values that are kept
+    in the training split. A missing element (null or NaN) becomes the scaled `impute`.
+    """
+
+    kind: Literal["array"]
+    column: str | None = None
+    length: int = Field(ge=1)
+    keep: Literal["first", "last"] = "first"
+    scale: Literal["standard", "minmax", "none"] = "standard"
+    """(x - mean) / std; (x - min) / (max - min); x."""
+    impute: Literal["mean", "zero"] | Annotated[float, Field(allow_inf_nan=False)] = "mean"
+    mask: bool = False
+    """Adds the float32 list `<feature>_is_present`: 1.0 where a value was, else 0.0."""
+
+
+class Sequence(Settings):
+    """An array of categories; one int32 list of `length` indices a row.
+
+    A longer array keeps its first or last elements, a shorter one is padded with 0 at its end.
+    Indices are those of `category`, from a vocabulary of the training split's kept elements: 0
+    is missing, 1 out of vocabulary; with `buckets` they are those of `hashed`.
+    """
+
+    kind: Literal["sequence"]
+    column: str | None = None
+    length: int = Field(ge=1)
+    keep: Literal["first", "last"] = "first"
+    min_count: int = Field(1, ge=1)
+    max_size: int | None = Field(None, ge=1)
+    buckets: int | None = Field(None, ge=2)
+    """Hash buckets, in place of a vocabulary."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Sequence:
+        if self.buckets is not None and (self.max_size is not None or self.min_count > 1):
+            raise ValueError(
+                "`buckets` hashes without a vocabulary; leave out `min_count` and `max_size`"
+            )
+        return self
+
+
+class Image(Settings):
+    """A binary column of PNG or JPEG files; float32 (height, width, channels) in 0..1.
+
+    The training set keeps the bytes as they are. They are decoded, and resized bilinearly where
+    their size differs, batch by batch on their way to the model. So a rank holds some windows of
+    encoded images (`train.window_rows` x the size of one, a few times), and a row group of them
+    while it is read (`row_group_rows`): make both small where images are large.
+    """
+
+    kind: Literal["image"]
+    column: str | None = None
+    height: int = Field(ge=1)
+    width: int = Field(ge=1)
+    channels: Literal[1, 3] = 1
+
+
+Feature = Annotated[
+    Numeric | Cyclical | Category | Hashed | NumericArray | Sequence | Image,
+    Field(discriminator="kind"),
+]
 
 
 class DateSplit(Settings):

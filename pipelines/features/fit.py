@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from pipelines.config.normalize import Category, Cyclical, Feature, Hashed, Numeric
+from pipelines.config.normalize import (
+    Category,
+    Cyclical,
+    Feature,
+    Hashed,
+    Image,
+    Numeric,
+    NumericArray,
+    Sequence,
+)
 from pipelines.errors import EmptySplit, FeatureError, nearest
 from pipelines.features.fit_query import MAX_VOCABULARY, read_once
 from pipelines.features.spec import (
     NUMBER_TYPES,
     TEXT_TYPES,
     FeatureSpec,
+    FittedArray,
     FittedCategory,
     FittedCyclical,
     FittedFeature,
     FittedHashed,
+    FittedImage,
     FittedNumeric,
+    FittedSequence,
     base_type,
     check_names,
+    element_type,
 )
 from pipelines.features.statistics import ColumnStatistics, scaling
 
@@ -31,7 +44,7 @@ def fit(
     df_train: DataFrame,
     features: Mapping[str, Feature],
     *,
-    key: Sequence[str],
+    key: Iterable[str],
     date: str,
     label: str | None,
 ) -> FeatureSpec:
@@ -69,15 +82,44 @@ def fit(
                 _refuse_infinite(name, base["column"], found, index)
                 fitted.append(FittedCyclical(**base, period=feature.period))
             case Category():
-                vocabulary = tuple(vocabularies.get(index, ()))
-                if len(vocabulary) > MAX_VOCABULARY:
-                    raise FeatureError(
-                        f"feature '{name}' has more than {MAX_VOCABULARY:,} values. Set "
-                        "`max_size`, raise `min_count`, or use `kind: hashed`."
-                    )
+                vocabulary = _vocabulary(name, vocabularies[index], "`kind: hashed`")
                 fitted.append(FittedCategory(**base, vocabulary=vocabulary))
             case Hashed():
                 fitted.append(FittedHashed(**base, buckets=feature.buckets))
+            case NumericArray():
+                _refuse_infinite(name, base["column"], found, index, "elements")
+                numbers = scaling(name, feature, _statistics(found, index))
+                fitted.append(
+                    FittedArray(
+                        **base,
+                        length=feature.length,
+                        keep=feature.keep,
+                        center=numbers.center,
+                        spread=numbers.spread,
+                        missing=numbers.missing,
+                        mask=feature.mask,
+                    )
+                )
+            case Sequence():
+                found_values = vocabularies.get(index, [])
+                fitted.append(
+                    FittedSequence(
+                        **base,
+                        length=feature.length,
+                        keep=feature.keep,
+                        vocabulary=_vocabulary(name, found_values, "`buckets`"),
+                        buckets=feature.buckets,
+                    )
+                )
+            case Image():
+                fitted.append(
+                    FittedImage(
+                        **base,
+                        height=feature.height,
+                        width=feature.width,
+                        channels=feature.channels,
+                    )
+                )
     spec = FeatureSpec(
         key=tuple(key), date=date, label=label, num_rows=num_rows, features=tuple(fitted)
     )
@@ -97,14 +139,44 @@ def raw_types(schema: StructType, features: Mapping[str, Feature]) -> dict[str, 
                 f"{nearest(column, list(columns))} Columns come from `featurize`."
             )
         types[name] = columns[column]
-        allowed = NUMBER_TYPES if isinstance(feature, Numeric | Cyclical) else TEXT_TYPES
-        if base_type(columns[column]) not in allowed:
+        fault = _unfit(feature, columns[column])
+        if fault:
             raise FeatureError(
                 f"feature '{name}' ({feature.kind}) can't take column '{column}' of type "
-                f"{columns[column]}; expected one of {', '.join(allowed)}. Turn it into one of "
-                "these in `featurize` (a date, for instance, into its day of the year)."
+                f"{columns[column]}; expected {fault}"
             )
     return types
+
+
+def _unfit(feature: Feature, raw_type: str) -> str | None:
+    """Return what was expected of a raw column's type, None where it fits."""
+    found: str | None = base_type(raw_type)
+    match feature:
+        case Image():
+            expected, allowed = "binary: whole PNG or JPEG files", ("binary",)
+            how = "`unbase64(...)` in `featurize` makes bytes of text."
+        case NumericArray() | Sequence():
+            found = element_type(raw_type)
+            allowed = NUMBER_TYPES if isinstance(feature, NumericArray) else TEXT_TYPES
+            expected = f"an array of one of {', '.join(allowed)}"
+            how = "Turn it into one in `featurize`, with `array`, `collect_list`, `split`."
+        case _:
+            allowed = NUMBER_TYPES if isinstance(feature, Numeric | Cyclical) else TEXT_TYPES
+            expected = f"one of {', '.join(allowed)}"
+            how = (
+                "Turn it into one of these in `featurize` (a date, for instance, into its day of "
+                "the year)."
+            )
+    return None if found in allowed else f"{expected}. {how}"
+
+
+def _vocabulary(name: str, values: list[str], instead: str) -> tuple[str, ...]:
+    if len(values) > MAX_VOCABULARY:
+        raise FeatureError(
+            f"feature '{name}' has more than {MAX_VOCABULARY:,} values. Set "
+            f"`max_size`, raise `min_count`, or use {instead}."
+        )
+    return tuple(values)
 
 
 def _statistics(found: Mapping[str, Any], index: int) -> ColumnStatistics:
@@ -124,10 +196,12 @@ def _statistics(found: Mapping[str, Any], index: int) -> ColumnStatistics:
     )
 
 
-def _refuse_infinite(name: str, column: str, found: Mapping[str, Any], index: int) -> None:
-    count = int(found[f"infinite_{index}"])
+def _refuse_infinite(
+    name: str, column: str, found: Mapping[str, Any], index: int, what: str = "rows"
+) -> None:
+    count = int(found.get(f"infinite_{index}", 0))
     if count:
         raise FeatureError(
-            f"feature '{name}' can't be fitted: column '{column}' is infinite in {count:,} rows "
+            f"feature '{name}' can't be fitted: column '{column}' is infinite in {count:,} {what} "
             "of the training split. Make these null in `featurize`, or bound them in `clean`."
         )

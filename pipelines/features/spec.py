@@ -27,9 +27,20 @@ TEXT_TYPES = ("string", "date", "boolean", "tinyint", "smallint", "int")
 float64 can't hold."""
 
 
+RESERVED = ("numeric", "category", "row", "label", "weight")
+"""Names of the feed's own arrays; lists and images stand beside them under names of their own."""
+
+
 def base_type(raw_type: str) -> str:
     """Return `decimal` for `decimal(10,2)`, and plain types as they are."""
     return raw_type.partition("(")[0]
+
+
+def element_type(raw_type: str) -> str | None:
+    """Return the elements' type of an array type, `decimal` for `array<decimal(10,2)>`."""
+    if not raw_type.startswith("array<"):
+        return None
+    return base_type(raw_type.removeprefix("array<").removesuffix(">"))
 
 
 class ModelInput(Settings):
@@ -113,8 +124,77 @@ class FittedHashed(_Fitted):
         return [ModelInput(name=self.name, dtype="int32", kind="category", cardinality=size)]
 
 
+class FittedArray(_Fitted):
+    """`length` values (x - center) / spread; a missing element is `missing`, padding is 0.0.
+
+    Missing is null, NaN or infinite. A `spread` of 0 makes every value 0.0.
+    """
+
+    kind: Literal["array"] = "array"
+    length: int
+    keep: Literal["first", "last"] = "first"
+    center: float = 0.0
+    spread: float = 1.0
+    missing: float = 0.0
+    """Value of a missing element, scaled already."""
+    mask: bool = False
+
+    def inputs(self) -> list[ModelInput]:
+        """Return the values and, if asked for, their mask."""
+        mask = f"{self.name}_is_present" if self.mask else None
+        shape = (self.length,)
+        found = [ModelInput(name=self.name, dtype="float32", kind="array", shape=shape, mask=mask)]
+        if mask:
+            found.append(ModelInput(name=mask, dtype="float32", kind="array", shape=shape))
+        return found
+
+
+class FittedSequence(_Fitted):
+    """`length` indices, each as of a `FittedCategory` or, with `buckets`, a `FittedHashed`."""
+
+    kind: Literal["sequence"] = "sequence"
+    length: int
+    keep: Literal["first", "last"] = "first"
+    vocabulary: tuple[str, ...] = ()
+    buckets: int | None = None
+
+    def inputs(self) -> list[ModelInput]:
+        """Return the indices."""
+        size = len(self.vocabulary) + 2 if self.buckets is None else self.buckets + 1
+        return [
+            ModelInput(
+                name=self.name,
+                dtype="int32",
+                kind="sequence",
+                cardinality=size,
+                shape=(self.length,),
+            )
+        ]
+
+
+class FittedImage(_Fitted):
+    """A PNG or JPEG file, decoded by `features.images`."""
+
+    kind: Literal["image"] = "image"
+    height: int
+    width: int
+    channels: Literal[1, 3]
+
+    def inputs(self) -> list[ModelInput]:
+        """Return the image."""
+        shape = (self.height, self.width, self.channels)
+        return [ModelInput(name=self.name, dtype="float32", kind="image", shape=shape)]
+
+
 FittedFeature = Annotated[
-    FittedNumeric | FittedCyclical | FittedCategory | FittedHashed, Field(discriminator="kind")
+    FittedNumeric
+    | FittedCyclical
+    | FittedCategory
+    | FittedHashed
+    | FittedArray
+    | FittedSequence
+    | FittedImage,
+    Field(discriminator="kind"),
 ]
 
 
@@ -178,4 +258,14 @@ def check_names(spec: FeatureSpec) -> None:
         raise FeatureError(
             f"the model input '{own[0]}' starts with '_'; such names belong to the training set. "
             "Rename the feature in `normalize.features`."
+        )
+    taken = [
+        each.name
+        for each in spec.inputs
+        if each.kind not in ("numeric", "category") and each.name in RESERVED
+    ]
+    if taken:
+        raise FeatureError(
+            f"the model input '{taken[0]}' can't have this name: the feed's own arrays are called "
+            f"{', '.join(RESERVED)}. Rename the feature in `normalize.features`."
         )

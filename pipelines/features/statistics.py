@@ -6,7 +6,7 @@ import logging
 import math
 from dataclasses import dataclass
 
-from pipelines.config.normalize import Numeric
+from pipelines.config.normalize import Numeric, NumericArray
 from pipelines.errors import FeatureError
 
 logger = logging.getLogger(__name__)
@@ -17,7 +17,7 @@ _DIGITS = 10
 
 @dataclass(frozen=True)
 class ColumnStatistics:
-    """Statistics of a numeric column's present values (after log1p); None where not asked for.
+    """Statistics of a column's present numbers (after log1p); None where not asked for.
 
     `std` is the population's (divided by the count). `quartiles` are exact to 2**-17 of a value.
     """
@@ -32,7 +32,7 @@ class ColumnStatistics:
 
 @dataclass(frozen=True)
 class Scaling:
-    """Numbers of a `FittedNumeric`."""
+    """Numbers of a `FittedNumeric` or a `FittedArray`."""
 
     center: float
     spread: float
@@ -42,7 +42,7 @@ class Scaling:
 ALL_MISSING = Scaling(center=0.0, spread=0.0, missing=0.0)
 
 
-def needed_statistics(settings: Numeric) -> set[str]:
+def needed_statistics(settings: Numeric | NumericArray) -> set[str]:
     """Return which of `moments`, `range`, `quartiles` scaling and imputation ask for."""
     of_scale = {"standard": "moments", "minmax": "range", "robust": "quartiles", "none": ""}
     of_impute = {"mean": "moments", "median": "quartiles"}
@@ -51,7 +51,7 @@ def needed_statistics(settings: Numeric) -> set[str]:
     return needed | {"range"} if "moments" in needed else needed
 
 
-def scaling(name: str, settings: Numeric, found: ColumnStatistics) -> Scaling:
+def scaling(name: str, settings: Numeric | NumericArray, found: ColumnStatistics) -> Scaling:
     """Return center, spread and the scaled value of a missing one.
 
     Raises FeatureError where a statistic is not finite (values near the largest double).
@@ -70,7 +70,8 @@ def scaling(name: str, settings: Numeric, found: ColumnStatistics) -> Scaling:
     if isinstance(settings.impute, str):
         fill = {"mean": mean, "median": median, "zero": 0.0}[settings.impute]
     else:
-        fill = math.log1p(max(settings.impute, 0.0)) if settings.log1p else settings.impute
+        takes_log = isinstance(settings, Numeric) and settings.log1p
+        fill = math.log1p(max(settings.impute, 0.0)) if takes_log else settings.impute
     if not all(math.isfinite(value) for value in (center, spread, fill)):
         raise FeatureError(
             f"feature '{name}' can't be scaled: its statistics are not finite "

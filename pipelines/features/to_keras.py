@@ -12,42 +12,69 @@ from typing import Any, Literal
 
 from pipelines.errors import FeatureError
 from pipelines.features.hashing import crc32_tensor
+from pipelines.features.images import EXPECTED, decode
 from pipelines.features.spec import (
     MISSING,
     OUT_OF_VOCABULARY,
     FeatureSpec,
+    FittedArray,
     FittedCategory,
     FittedCyclical,
     FittedHashed,
+    FittedImage,
     FittedNumeric,
+    FittedSequence,
     base_type,
+    element_type,
 )
 
 
 def raw_dtypes(spec: FeatureSpec) -> dict[str, Literal["float64", "string"]]:
     """Return the dtype of each raw column as the Keras model takes it.
 
-    Strings and dates (ISO text) are strings, missing is `""`; numbers and booleans are float64,
-    missing is NaN.
+    Strings and dates (ISO text) are strings, missing is `""`, and so are image files; numbers and
+    booleans are float64, missing is NaN. Arrays have these as elements.
     """
     return {
-        feature.column: "string" if base_type(feature.raw_type) in ("string", "date") else "float64"
+        feature.column: "string"
+        if (element_type(feature.raw_type) or base_type(feature.raw_type))
+        in ("string", "date", "binary")
+        else "float64"
         for feature in spec.features
     }
+
+
+def array_columns(spec: FeatureSpec) -> list[str]:
+    """Return the raw columns that are arrays: tensors (rows, longest), with `<column>_length`.
+
+    What stands behind a row's length is padding, whatever it is; a null array has length 0.
+    """
+    arrays = [one.column for one in spec.features if isinstance(one, FittedArray | FittedSequence)]
+    return list(dict.fromkeys(arrays))
 
 
 def to_keras(spec: FeatureSpec) -> Any:
     """Return a `keras.Model` from a dict of raw tensors to a dict of model inputs.
 
-    Inputs are named as `spec.raw_columns`, of shape (rows,) and dtype `raw_dtypes(spec)`; outputs
-    are named as `spec.inputs`, of shape (rows,) and dtype float32 or int32.
+    Inputs are named as `spec.raw_columns`, of dtype `raw_dtypes(spec)` and shape (rows,), arrays
+    (rows, longest) and beside them `<column>_length`, int32 (rows,); outputs are named as
+    `spec.inputs`, of shape (rows, *shape) and their dtype.
     """
     import keras
 
+    arrays = array_columns(spec)
     raw = {
-        name: keras.Input(shape=(), dtype=dtype, name=name)
+        name: keras.Input(shape=(None,) if name in arrays else (), dtype=dtype, name=name)
         for name, dtype in raw_dtypes(spec).items()
     }
+    for name in arrays:
+        length = f"{name}_length"
+        if length in raw:
+            raise FeatureError(
+                f"the raw column '{length}' has the name that the length of the array '{name}' "
+                "has in the Keras model. Rename one of them in `featurize`."
+            )
+        raw[length] = keras.Input(shape=(), dtype="int32", name=length)
     layer = feature_layer_class()(spec.to_json(), name="features")
     return keras.Model(raw, layer(raw), name="feature_spec")
 
@@ -78,9 +105,9 @@ def feature_layer_class() -> Any:
             return self._computation(raw)
 
         def compute_output_spec(self, raw: dict[str, Any]) -> dict[str, Any]:
-            shape = next(iter(raw.values())).shape
+            rows = next(iter(raw.values())).shape[0]
             return {
-                each.name: keras.KerasTensor(shape, each.dtype, name=each.name)
+                each.name: keras.KerasTensor((rows, *each.shape), each.dtype, name=each.name)
                 for each in self._computation.spec.inputs
             }
 
@@ -101,14 +128,18 @@ class _Computation:
             one.name: _lookup_table(one.vocabulary)
             for one in spec.features
             if isinstance(one, FittedCategory)
+            or (isinstance(one, FittedSequence) and one.buckets is None)
         }
+        self.arrays = array_columns(spec)
 
     def __call__(self, raw: dict[str, Any]) -> dict[str, Any]:
         import tensorflow as tf
 
-        lacking = [name for name in self.dtypes if name not in raw]
+        lengths = [f"{name}_length" for name in self.arrays]
+        lacking = [name for name in (*self.dtypes, *lengths) if name not in raw]
         if lacking:
             raise FeatureError(f"raw columns {lacking} are missing from the model's input")
+        sizes = {name: raw[f"{name}_length"] for name in self.arrays}
         raw = {
             name: tf.convert_to_tensor(raw[name])
             if dtype == "string"
@@ -125,8 +156,21 @@ class _Computation:
                     values[feature.name] = self.tables[feature.name].lookup(text)
                 case FittedHashed():
                     text = _text(raw[feature.column], feature.raw_type)
-                    place = tf.cast(1 + crc32_tensor(text) % feature.buckets, tf.int32)
-                    values[feature.name] = tf.where(tf.equal(text, ""), MISSING, place)
+                    values[feature.name] = _hashed(text, feature.buckets)
+                case FittedArray():
+                    column = feature.column
+                    values |= _array(feature, *_kept(feature, raw[column], sizes[column]))
+                case FittedSequence():
+                    column = feature.column
+                    kept, is_there = _kept(feature, raw[column], sizes[column])
+                    text = _text(kept, element_type(feature.raw_type) or "")
+                    if feature.buckets is None:
+                        index = self.tables[feature.name].lookup(text)
+                    else:
+                        index = _hashed(text, feature.buckets)
+                    values[feature.name] = tf.where(is_there, index, MISSING)
+                case FittedImage():
+                    values[feature.name] = _image(feature, raw[feature.column])
         return {each.name: values[each.name] for each in self.spec.inputs}
 
     def _numeric_values(self, raw: dict[str, Any]) -> dict[str, Any]:
@@ -165,6 +209,56 @@ def _cyclical(feature: FittedCyclical, raw: Any) -> dict[str, Any]:
         f"{feature.name}_{name}": tf.cast(tf.where(is_present, function(angle), zero), tf.float32)
         for name, function in (("sin", tf.math.sin), ("cos", tf.math.cos))
     }
+
+
+def _hashed(text: Any, buckets: int) -> Any:
+    import tensorflow as tf
+
+    place = tf.cast(1 + crc32_tensor(text) % buckets, tf.int32)
+    return tf.where(tf.equal(text, ""), MISSING, place)
+
+
+def _kept(feature: FittedArray | FittedSequence, raw: Any, size: Any) -> tuple[Any, Any]:
+    """Return the elements that fit into `length`, (rows, length), and which of them are there."""
+    import tensorflow as tf
+
+    # One column more, so that there is one to point at.
+    padding = tf.constant("" if raw.dtype == tf.string else 0.0, raw.dtype)
+    raw = tf.concat([raw, tf.fill([tf.shape(raw)[0], 1], padding)], axis=1)
+    size = tf.minimum(tf.cast(size, tf.int32), tf.shape(raw)[1] - 1)[:, None]
+    place = tf.range(feature.length)[None, :]
+    if feature.keep == "last":
+        place += tf.maximum(size - feature.length, 0)
+    is_there = place < size
+    index = tf.where(is_there, place, tf.shape(raw)[1] - 1)
+    return tf.gather(raw, index, axis=1, batch_dims=1), is_there
+
+
+def _array(feature: FittedArray, kept: Any, is_there: Any) -> dict[str, Any]:
+    import tensorflow as tf
+
+    zero = tf.constant(0.0, tf.float64)
+    is_present = tf.math.is_finite(kept)
+    x = (tf.where(is_present, kept, zero) - feature.center) / (feature.spread or 1.0)
+    x = tf.where(is_present, x if feature.spread else tf.zeros_like(x), feature.missing)
+    values = {feature.name: tf.cast(tf.where(is_there, x, zero), tf.float32)}
+    if feature.mask:
+        values[f"{feature.name}_is_present"] = tf.cast(is_present & is_there, tf.float32)
+    return values
+
+
+def _image(feature: FittedImage, files: Any) -> Any:
+    import tensorflow as tf
+
+    (one,) = feature.inputs()
+    images, failed = decode(files, one.shape)
+    told = tf.debugging.assert_less(
+        failed,
+        tf.constant(0, tf.int64),
+        f"image '{feature.name}' can't be decoded, expected {EXPECTED}; number of the row:",
+    )
+    with tf.control_dependencies([told] if told is not None else []):
+        return tf.identity(images)
 
 
 def _text(raw: Any, raw_type: str) -> Any:

@@ -14,7 +14,10 @@ from pipelines.features.to_sql import to_sql
 
 pytestmark = [pytest.mark.spark, pytest.mark.tensorflow]
 
-SCHEMA = "id int, d double, f float, n int, b boolean, m decimal(12,3), s string, day date"
+SCHEMA = (
+    "id int, d double, f float, n int, b boolean, m decimal(12,3), s string, day date, "
+    "ds array<double>, ns array<int>, ss array<string>, days array<date>"
+)
 FEATURES = {
     "standard": {"kind": "numeric", "column": "d", "missing_flag": True},
     "minmax": {"kind": "numeric", "column": "f", "scale": "minmax", "impute": "zero"},
@@ -29,6 +32,14 @@ FEATURES = {
     "date": {"kind": "category", "column": "day", "min_count": 2},
     "hashed": {"kind": "hashed", "column": "s", "buckets": 31},
     "hashed_number": {"kind": "hashed", "column": "n", "buckets": 7},
+    "curve": {"kind": "array", "column": "ds", "length": 4, "mask": True},
+    "tail": {"kind": "array", "column": "ds", "length": 3, "keep": "last", "impute": 2.5},
+    "whole": {"kind": "array", "column": "ns", "length": 9, "scale": "minmax", "impute": "zero"},
+    "plain_list": {"kind": "array", "column": "ns", "length": 1, "scale": "none", "mask": True},
+    "words": {"kind": "sequence", "column": "ss", "length": 3, "max_size": 4},
+    "last_words": {"kind": "sequence", "column": "ss", "length": 2, "keep": "last", "buckets": 9},
+    "steps": {"kind": "sequence", "column": "ns", "length": 7, "min_count": 9, "keep": "last"},
+    "dates": {"kind": "sequence", "column": "days", "length": 2},
 }
 ALPHABET = "aB0 é€😀'\"\\$\n"
 
@@ -40,7 +51,15 @@ def random_row(dice: random.Random, place: int) -> tuple:
     def perhaps(value):
         return None if dice.random() < 0.15 else value
 
-    text = "".join(dice.choices(ALPHABET, k=dice.choice((0, 1, 1, 1, 2, 40))))
+    def text() -> str:
+        return "".join(dice.choices(ALPHABET, k=dice.choice((0, 1, 1, 1, 2, 40))))
+
+    def day() -> dt.date:
+        return dt.date(2013, 1, 1) + dt.timedelta(days=dice.randint(0, 20))
+
+    def several(value):
+        return perhaps([perhaps(value()) for _ in range(dice.choice((0, 1, 2, 3, 4, 5, 12)))])
+
     return (
         place,
         perhaps(dice.choice((dice.gauss(0, 1e-3), dice.gauss(1e6, 1), dice.uniform(-30, 30)))),
@@ -48,8 +67,12 @@ def random_row(dice: random.Random, place: int) -> tuple:
         perhaps(dice.choice((*range(-20, 21), -(2**31), 2**31 - 1))),
         perhaps(dice.random() < 0.3),
         perhaps(Decimal(dice.randint(-(10**5), 10**9)) / 1000),
-        perhaps(text),
-        perhaps(dt.date(2013, 1, 1) + dt.timedelta(days=dice.randint(0, 20))),
+        perhaps(text()),
+        perhaps(day()),
+        several(lambda: dice.choice((dice.gauss(0, 1e-3), dice.gauss(1e6, 1), math.nan))),
+        several(lambda: dice.randint(-9, 9)),
+        several(text),
+        several(day),
     )  # fmt: skip
 
 
@@ -59,7 +82,21 @@ def raw_tensors(rows: list, dtypes: dict[str, str], columns: list[str]) -> dict:
     tensors = {}
     for name, dtype in dtypes.items():
         values = [row[columns.index(name)] for row in rows]
-        if dtype == "string":
+        if any(isinstance(value, list) for value in values):
+            # What stands behind a row's length is of no account: a value, to show it.
+            longest, lists = max(len(value or ()) for value in values), [v or [] for v in values]
+            tensors[f"{name}_length"] = tf.constant([len(one) for one in lists], tf.int32)
+            missing, padding = ("", "padded") if dtype == "string" else (math.nan, 77.0)
+            kind = str if dtype == "string" else float
+            tensors[name] = tf.constant(
+                [
+                    [missing if value is None else kind(value) for value in one]
+                    + [padding] * (longest - len(one))
+                    for one in lists
+                ],
+                tf.string if dtype == "string" else tf.float64,
+            )
+        elif dtype == "string":
             tensors[name] = tf.constant(["" if value is None else str(value) for value in values])
         else:
             numbers = [math.nan if value is None else float(value) for value in values]
@@ -71,9 +108,11 @@ def test_spark_and_keras_agree_on_random_rows(spark) -> None:
     dice = random.Random(7)
     train = [random_row(dice, place) for place in range(300)]
     # Rows that training did not see, among them values it never had.
-    extremes = [(-1, math.nan, math.inf, None, None, None, "never seen", None),
-                (-2, -math.inf, math.nan, 99, True, None, "", None),
-                (-3, 1e300, 3e38, 0, False, None, "x" * 3000, None)]  # fmt: skip
+    extremes = [(-1, math.nan, math.inf, None, None, None, "never seen", None,
+                 [math.inf, None, 1.0, math.nan], [], ["never seen", None], [None]),
+                (-2, -math.inf, math.nan, 99, True, None, "", None, None, None, None, None),
+                (-3, 1e300, 3e38, 0, False, None, "x" * 3000, None,
+                 [-math.inf], [2**31 - 1] * 20, ["x" * 3000] * 5, [])]  # fmt: skip
     rows = [*(random_row(dice, place) for place in range(700)), *extremes]
     adapter = TypeAdapter(Feature)
     features = {name: adapter.validate_python(one) for name, one in FEATURES.items()}
@@ -84,10 +123,13 @@ def test_spark_and_keras_agree_on_random_rows(spark) -> None:
     by_keras = to_keras(spec)(raw_tensors(rows, raw_dtypes(spec), df.columns))
 
     for each in spec.inputs:
-        ours = np.array([row[each.name] for row in by_spark], each.dtype)
+        values = [row[each.name] for row in by_spark]
+        assert None not in (v for value in values for v in np.atleast_1d(value))
+        ours = np.array(values, each.dtype)
+        assert ours.shape == (len(rows), *each.shape)
         theirs = by_keras[each.name].numpy()
         assert theirs.dtype == ours.dtype
-        if each.kind == "category":
+        if each.cardinality:
             np.testing.assert_array_equal(theirs, ours, err_msg=each.name)
             assert ours.min() == 0
             assert ours.max() < each.cardinality

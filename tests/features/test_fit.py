@@ -123,20 +123,78 @@ def test_whole_numbers_booleans_and_decimals_are_taken(spec) -> None:
     assert spec["amount"].raw_type == "decimal(5,2)"
 
 
+LISTS = [
+    # xs, ws
+    ([1.0, 2.0, 9.0], ["b", "a", "q", "q"]),
+    ([None, NAN], ["b", None, ""]),
+    ([3.0], []),
+    ([], ["b"]),
+    (None, None),
+]
+
+
+def test_an_array_is_scaled_by_all_values_that_are_kept(spark) -> None:
+    rows = spark.createDataFrame(LISTS, "xs array<double>, ws array<string>").coalesce(2)
+    array = {"kind": "array", "column": "xs", "length": 2}
+    features = fitted(
+        rows,
+        first={**array, "impute": 4, "mask": True},
+        last={**array, "keep": "last", "scale": "minmax", "impute": "zero"},
+        raw={**array, "scale": "none", "impute": "mean"},
+    )
+    first, last, raw = features.features
+    assert features.num_rows == 5
+    assert (first.center, first.spread) == pytest.approx((2.0, math.sqrt(2 / 3)), rel=1e-9)
+    assert first.missing == pytest.approx(2 / math.sqrt(2 / 3), rel=1e-9)
+    assert (last.center, last.spread, last.missing) == (2.0, 7.0, -2 / 7)
+    assert (raw.center, raw.spread, raw.missing) == (0.0, 1.0, 2.0)
+
+
+def test_a_sequence_s_vocabulary_counts_the_elements_that_are_kept(spark) -> None:
+    rows = spark.createDataFrame(LISTS, "xs array<double>, ws array<string>").coalesce(2)
+    words = {"kind": "sequence", "column": "ws", "length": 2}
+    spec = fitted(
+        rows.selectExpr("*", "get(ws, 0) AS first_word", "array_size(xs) AS n"),
+        first=words,
+        last={**words, "keep": "last", "min_count": 2},
+        most={**words, "max_size": 1},
+        hashed={**words, "buckets": 5},
+        other={"kind": "category", "column": "first_word"},
+        n={"scale": "none"},
+    )
+    vocabularies = {f.name: getattr(f, "vocabulary", None) for f in spec.features}
+    assert vocabularies == {
+        "first": ("b", "a"), "last": ("q",), "most": ("b",), "hashed": (), "other": ("b",),
+        "n": None,
+    }  # fmt: skip
+    assert spec.num_rows == 5
+
+
+def test_arrays_of_nothing_become_zero_and_infinity_is_refused(spark) -> None:
+    nothing = spark.createDataFrame([(None,), ([],), ([None],)], "xs array<float>")
+    one = fitted(nothing, xs={"kind": "array", "length": 3}).features[0]
+    assert (one.spread, one.missing) == (0.0, 0.0)
+    infinite = spark.createDataFrame([([INFINITY, 1.0, -INFINITY],)], "xs array<float>")
+    with pytest.raises(FeatureError, match="'xs' is infinite in 2 elements of the training split"):
+        fitted(infinite, xs={"kind": "array", "length": 3})
+
+
 def test_the_rows_are_read_once(spark) -> None:
     read = spark.sparkContext.accumulator(0)
 
-    def seen(value: int) -> tuple[float, str]:
+    def seen(value: int) -> tuple[float, str, list[float]]:
         read.add(1)
-        return float(value), f"c{value % 3}"
+        return float(value), f"c{value % 3}", [float(value)] * 3
 
     numbers = spark.sparkContext.range(100, numSlices=3)
-    rows = spark.createDataFrame(numbers.map(seen), "x double, c string")
+    rows = spark.createDataFrame(numbers.map(seen), "x double, c string, xs array<double>")
 
     spec = fitted(rows, x={"scale": "robust"}, y={"column": "x"}, c={"kind": "category"},
-                  d={"kind": "category", "column": "c", "min_count": 34})  # fmt: skip
+                  d={"kind": "category", "column": "c", "min_count": 34},
+                  xs={"kind": "array", "length": 2, "scale": "minmax"})  # fmt: skip
 
     assert read.value == 100
+    assert spec.features[4].spread == 99.0
     assert spec.num_rows == 100
     assert spec.features[2].vocabulary == ("c0", "c1", "c2")
     assert spec.features[3].vocabulary == ("c0",)
@@ -192,11 +250,22 @@ def test_an_absent_column_is_refused_with_the_nearest_one(rows) -> None:
         ("1.5D", {"kind": "category"}, r"\(category\) can't take column 'x' of type double"),
         ("1L", {"kind": "hashed", "buckets": 3}, r"\(hashed\) can't take .* type bigint"),
         ("array(1)", {"kind": "category"}, r"\(category\) can't take .* array<int>"),
+        ("1", {"kind": "array", "length": 2}, r"\(array\) can't take .* type int"),
+        ("array('a')", {"kind": "array", "length": 2}, r"\(array\) can't .* array<string>"),
+        ("array(1.5D)", {"kind": "sequence", "length": 2}, r"\(sequence\) .* array<double>"),
     ],
 )  # fmt: skip
 def test_a_column_of_the_wrong_type_is_refused(spark, sql: str, feature: dict, said: str) -> None:
-    with pytest.raises(FeatureError, match=said + ".*; expected one of"):
+    with pytest.raises(FeatureError, match=said + ".*; expected (an array of )?one of"):
         fitted(spark.range(1).selectExpr(f"{sql} AS x"), x=feature)
+
+
+def test_an_image_is_a_binary_column(spark) -> None:
+    image = {"kind": "image", "height": 8, "width": 9, "channels": 3}
+    one = fitted(spark.sql("SELECT X'89' AS file"), picture={**image, "column": "file"})
+    assert one.inputs[0].shape == (8, 9, 3)
+    with pytest.raises(FeatureError, match=r"\(image\) .* type string; expected binary: whole PNG"):
+        fitted(spark.sql("SELECT 'a' AS file"), file=image)
 
 
 def test_a_boundless_vocabulary_is_refused(rows, monkeypatch) -> None:

@@ -5,10 +5,13 @@ import pytest
 from pipelines.errors import FeatureError
 from pipelines.features.spec import (
     FeatureSpec,
+    FittedArray,
     FittedCategory,
     FittedCyclical,
     FittedHashed,
+    FittedImage,
     FittedNumeric,
+    FittedSequence,
     ModelInput,
     check_names,
 )
@@ -26,6 +29,14 @@ CARRIER = FittedCategory(
     name="carrier", column="carrier", raw_type="string", vocabulary=("UA", "Zürich 'x'")
 )
 TAIL = FittedHashed(name="tail", column="tailnum", raw_type="string", buckets=100)
+CURVE = FittedArray(name="curve", column="xs", raw_type="array<double>", length=4, mask=True)
+WORDS = FittedSequence(
+    name="words", column="ws", raw_type="array<string>", length=3, vocabulary=("a", "b")
+)
+TAILS = FittedSequence(name="tails", column="ws", raw_type="array<string>", length=3, buckets=7)
+PICTURE = FittedImage(
+    name="picture", column="file", raw_type="binary", height=2, width=5, channels=3
+)
 
 
 def spec(*features) -> FeatureSpec:
@@ -33,7 +44,7 @@ def spec(*features) -> FeatureSpec:
 
 
 def test_a_spec_comes_back_from_json_as_it_was() -> None:
-    one = spec(DISTANCE, HOUR, CARRIER, TAIL)
+    one = spec(DISTANCE, HOUR, CARRIER, TAIL, CURVE, WORDS, TAILS, PICTURE)
 
     assert FeatureSpec.from_json(one.to_json()) == one
     assert FeatureSpec.from_json(one.to_json()).to_json() == one.to_json()
@@ -48,6 +59,23 @@ def test_a_spec_lists_model_inputs_in_the_order_of_its_features() -> None:
         ModelInput(name="carrier", dtype="int32", kind="category", cardinality=4),
         ModelInput(name="tail", dtype="int32", kind="category", cardinality=101),
     ]
+
+
+def test_inputs_of_arrays_sequences_and_images_say_a_row_s_shape() -> None:
+    mask = "curve_is_present"
+    assert spec(CURVE, WORDS, TAILS, PICTURE).inputs == [
+        ModelInput(name="curve", dtype="float32", kind="array", shape=(4,), mask=mask),
+        ModelInput(name=mask, dtype="float32", kind="array", shape=(4,)),
+        ModelInput(name="words", dtype="int32", kind="sequence", cardinality=4, shape=(3,)),
+        ModelInput(name="tails", dtype="int32", kind="sequence", cardinality=8, shape=(3,)),
+        ModelInput(name="picture", dtype="float32", kind="image", shape=(2, 5, 3)),
+    ]
+
+
+def test_a_list_can_t_have_the_name_of_one_of_the_feed_s_arrays() -> None:
+    with pytest.raises(FeatureError, match=r"'numeric' can't have this name: the feed's own"):
+        check_names(spec(WORDS.model_copy(update={"name": "numeric"})))
+    check_names(spec(CARRIER.model_copy(update={"name": "category"})))
 
 
 def test_a_raw_column_of_two_features_is_named_once() -> None:
