@@ -151,6 +151,7 @@ def raw_types(schema: StructType, features: Mapping[str, Feature]) -> dict[str, 
 def _unfit(feature: Feature, raw_type: str) -> str | None:
     """Return what was expected of a raw column's type, None where it fits."""
     found: str | None = base_type(raw_type)
+    allowed: tuple[str, ...]
     match feature:
         case Image():
             expected, allowed = "binary: whole PNG or JPEG files", ("binary",)

@@ -57,5 +57,6 @@ def _decode_one(file: Any, shape: tuple[int, ...]) -> Any:
     is_jpeg = tf.equal(tf.strings.substr(file, 0, len(_JPEG)), _JPEG)
     with tf.control_dependencies([tf.debugging.Assert(is_png | is_jpeg, [f"expected {EXPECTED}"])]):
         pixels = tf.cond(is_jpeg, jpeg, png)
-    values = tf.cast(pixels, tf.float32) / 255.0
+    # Not a division: graphs turn one into a product, eager code does not.
+    values = tf.cast(pixels, tf.float32) * tf.constant(1 / 255, tf.float32)
     return tf.ensure_shape(tf.image.resize(values, (height, width)), shape)

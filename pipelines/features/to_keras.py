@@ -255,7 +255,7 @@ def _image(feature: FittedImage, files: Any) -> Any:
     told = tf.debugging.assert_less(
         failed,
         tf.constant(0, tf.int64),
-        f"image '{feature.name}' can't be decoded, expected {EXPECTED}; number of the row:",
+        f"image `{feature.name}` is not decodable, expected {EXPECTED}; number of the row:",
     )
     with tf.control_dependencies([told] if told is not None else []):
         return tf.identity(images)

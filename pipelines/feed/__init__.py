@@ -19,6 +19,8 @@ driver may make it, or each rank may make it from the snapshot.
   with a width of 0 where there is no such input;
 - `x["row"]`: int64 (rows,), the row's number in the epoch, 0 .. plan.rows - 1. It is the same for
   any number of ranks, so dropout and augmentation are seeded by (seed, epoch, row);
+- `x[<input>]` for each other input by its name: an array is float32 (rows, length), a sequence
+  int32 (rows, length), an image float32 (rows, height, width, channels) in 0..1;
 - `x[<key>]`: int64 (rows,) for each name in `columns.keys` (for example `_position`);
 - `y` and `weight`: float32 (rows,).
 
@@ -29,4 +31,9 @@ of it. They differ by one row between ranks at most; a rank's part of the last, 
 
 For validation and test, `plan_evaluation(snapshot, batch_size)` reads in the order of `_position`,
 without any shuffling; `.for_rank(rank, size)` and the elements are the same.
+
+**Images** go through windows and batches as the bytes of their files and are decoded after that,
+inside tf.data. So `window_rows` (`train.window_rows`) bounds the encoded images that a rank holds:
+each of its streams keeps one window, and those that are being filled; the `prefetch` batches hold
+decoded ones.
 """

@@ -26,11 +26,14 @@ class Buffer:
         self._memory: list[np.ndarray[Any, Any]] = []
         self.arrays: Arrays = {}
         for one in components:
-            count = rows * (len(one.columns) if one.is_matrix else 1)
-            memory = np.empty(count * np.dtype(one.dtype).itemsize + ALIGNMENT, np.uint8)
-            start = -memory.ctypes.data % ALIGNMENT
-            flat = memory[start : memory.size - ALIGNMENT + start].view(one.dtype)
-            self.arrays[one.name] = flat.reshape(rows, -1) if one.is_matrix else flat
+            if one.dtype is np.object_:
+                memory = np.empty(rows, one.dtype)
+                self.arrays[one.name] = memory[:]
+            else:
+                memory = np.empty(rows * one.row_bytes + ALIGNMENT, np.uint8)
+                start = -memory.ctypes.data % ALIGNMENT
+                flat = memory[start : memory.size - ALIGNMENT + start].view(one.dtype)
+                self.arrays[one.name] = flat.reshape(rows, *one.row_shape)
             self._memory.append(memory)
 
     def first(self, rows: int) -> Arrays:

@@ -27,7 +27,7 @@ def chunks(plan: RankPlan, columns: FeedColumns, reader: WindowReader) -> Iterat
     tf.data can hand out parts of a chunk without copying them. Raises FeedError where the reader
     ends before all planned rows have come.
     """
-    width = sum(np.dtype(one.dtype).itemsize * len(one.columns) for one in columns.components)
+    width = sum(one.row_bytes for one in columns.components)
     batch_rows = -(-plan.order.global_batch_size // plan.size)
     steps = max(1, _CHUNK_BYTES // ((width + 8) * batch_rows))
     rows = max(1, min(steps * batch_rows, plan.num_rows))

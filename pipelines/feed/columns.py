@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from pipelines.lake.snapshot import Snapshot
 
 _NUMBERS = frozenset({"byte", "short", "integer", "long", "float", "double", "boolean"})
+POSITION = "_position"
+_LISTS, _FILES = frozenset({"array"}), frozenset({"binary"})
 
 
 class _Input(Protocol):
@@ -24,16 +27,41 @@ class _Input(Protocol):
     def name(self) -> str: ...
     @property
     def kind(self) -> str: ...
+    @property
+    def shape(self) -> tuple[int, ...]: ...
 
 
 @dataclass(frozen=True)
 class Component:
-    """One array of a batch: a matrix with a column for each of `columns`, or a vector of one."""
+    """One array of a batch: a matrix with a column for each of `columns`, or of one column.
+
+    That one holds a number a row, or a list of numbers (`shape` is (length,)), or the bytes of a
+    file (dtype object).
+    """
 
     name: str
     dtype: type[np.generic]
     columns: tuple[str, ...]
     is_matrix: bool
+    shape: tuple[int, ...] = ()
+
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        """Shape of one row of the array."""
+        return (len(self.columns),) if self.is_matrix else self.shape
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one row, as far as they are known: of a file, its reference."""
+        return np.dtype(self.dtype).itemsize * math.prod(self.row_shape)
+
+
+@dataclass(frozen=True)
+class Shaped:
+    """A column with more than a number in each row: its name and a row's shape in a batch."""
+
+    name: str
+    shape: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -41,21 +69,32 @@ class FeedColumns:
     """Columns by the array they go into.
 
     `numeric` becomes one float32 matrix, `category` one int32 matrix, `label` and `weight` float32
-    vectors, each of `keys` an int64 vector.
+    vectors, each of `keys` an int64 vector. Each of `arrays` (float32) and `sequences` (int32) is
+    a matrix by its own name, of lists of one length; each of `images` (float32) has four axes and
+    comes from files of PNG or JPEG, which are decoded batch by batch.
     """
 
     numeric: tuple[str, ...] = ()
     category: tuple[str, ...] = ()
+    arrays: tuple[Shaped, ...] = ()
+    sequences: tuple[Shaped, ...] = ()
+    images: tuple[Shaped, ...] = ()
     label: str | None = "_label"
     weight: str | None = None
     keys: tuple[str, ...] = ()
+    row_name: str | None = None
+    """Column of whole numbers by which an error names the row of an image; not handed out."""
 
     def __post_init__(self) -> None:
-        for field in ("numeric", "category", "keys"):
+        for field in ("numeric", "category", "keys", "arrays", "sequences", "images"):
             object.__setattr__(self, field, tuple(getattr(self, field)))
-        reserved = {"numeric", "category", "label", "weight", "row"} & set(self.keys)
+        own = {*self.keys, *(one.name for one in self._shaped)}
+        reserved = {"numeric", "category", "label", "weight", "row"} & own
         if reserved:
-            raise FeedError(f"keys can't be named {sorted(reserved)}: batches use these names")
+            raise FeedError(
+                f"keys, arrays, sequences and images can't be named {sorted(reserved)}: batches "
+                "use these names"
+            )
         if self.weight is not None and self.label is None:
             raise FeedError(f"weight '{self.weight}' without a label; give the label's column too")
         if not self.names:
@@ -72,45 +111,69 @@ class FeedColumns:
         weight: str | None = None,
         keys: Iterable[str] = (),
     ) -> FeedColumns:
-        """Sort a feature spec's inputs into the two matrices, each in the order of `inputs`."""
-        inputs = list(inputs)
+        """Sort a feature spec's inputs by kind, each in the order of `inputs`."""
+        inputs, keys = list(inputs), tuple(keys)
+
+        def shaped(kind: str) -> tuple[Shaped, ...]:
+            return tuple(Shaped(one.name, one.shape) for one in inputs if one.kind == kind)
+
         return cls(
             numeric=tuple(one.name for one in inputs if one.kind == "numeric"),
             category=tuple(one.name for one in inputs if one.kind == "category"),
+            arrays=shaped("array"),
+            sequences=shaped("sequence"),
+            images=shaped("image"),
             label=label,
             weight=weight,
-            keys=tuple(keys),
+            keys=keys,
+            row_name=POSITION if shaped("image") and POSITION not in keys else None,
         )
 
     @property
     def names(self) -> tuple[str, ...]:
         """All columns that are read."""
-        scalars = tuple(name for name in (self.label, self.weight) if name is not None)
-        return (*self.numeric, *self.category, *scalars, *self.keys)
+        scalars = tuple(n for n in (self.label, self.weight, self.row_name) if n is not None)
+        shaped = (one.name for one in self._shaped)
+        return (*self.numeric, *self.category, *scalars, *self.keys, *shaped)
+
+    @property
+    def _shaped(self) -> tuple[Shaped, ...]:
+        return (*self.arrays, *self.sequences, *self.images)
 
     @cached_property
     def components(self) -> tuple[Component, ...]:
-        """The arrays that rows are kept in: `numeric`, `category`, `label`, `weight`, the keys."""
+        """The arrays that rows are kept in, images still encoded."""
         vectors = [("label", self.label), ("weight", self.weight)]
+        lists: list[tuple[Shaped, type[np.generic]]] = [
+            *((one, np.float32) for one in self.arrays),
+            *((one, np.int32) for one in self.sequences),
+        ]
         return (
             Component("numeric", np.float32, self.numeric, is_matrix=True),
             Component("category", np.int32, self.category, is_matrix=True),
             *(Component(n, np.float32, (c,), is_matrix=False) for n, c in vectors if c is not None),
             *(Component(key, np.int64, (key,), is_matrix=False) for key in self.keys),
+            *(Component(n, np.int64, (n,), is_matrix=False) for n in [self.row_name] if n),
+            *(Component(one.name, t, (one.name,), False, one.shape) for one, t in lists),
+            *(Component(one.name, np.object_, (one.name,), False) for one in self.images),
         )
 
     def check(self, snapshot: Snapshot) -> None:
-        """Raise SchemaError for a column that the snapshot's table lacks, or that is no number."""
+        """Raise SchemaError for a column that the table lacks, or that is of another type."""
         known = snapshot.schema
         where = f"{snapshot.table} at version {snapshot.version}"
+        expected = {one.name: (_LISTS, "a list of numbers") for one in self._shaped}
+        expected |= {one.name: (_FILES, "the bytes of image files") for one in self.images}
         for name in self.names:
             if name not in known:
                 raise SchemaError(
                     f"{where} has no column '{name}'.{nearest(name, list(known))} Run `normalize` "
                     "again, or train on the version this feature spec was made for."
                 )
-            if known[name] not in _NUMBERS and name not in snapshot.files[0].partition_values:
+            types, what = expected.get(name, (_NUMBERS, "a number"))
+            is_partition = types is _NUMBERS and name in snapshot.files[0].partition_values
+            if known[name] not in types and not is_partition:
                 raise SchemaError(
-                    f"column '{name}' of {where} is of type {known[name]}; the feed expects a "
-                    f"number, one of {sorted(_NUMBERS)}."
+                    f"column '{name}' of {where} is of type {known[name]}; the feed expects "
+                    f"{what}, one of {sorted(types)}."
                 )

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from math import gcd
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pipelines.feed.chunks import chunks
 from pipelines.feed.columns import FeedColumns
 from pipelines.feed.plan import RankPlan, plan_epoch, plan_evaluation
@@ -53,7 +55,9 @@ def make_dataset(
             reader.close()
 
     specs = {
-        one.name: tf.TensorSpec((None, len(one.columns)) if one.is_matrix else (None,), one.dtype)
+        one.name: tf.TensorSpec(
+            (None, *one.row_shape), tf.string if one.dtype is np.object_ else one.dtype
+        )
         for one in columns.components
     }
     signature = _element({**specs, "row": tf.TensorSpec((None,), tf.int64)})
@@ -68,6 +72,8 @@ def make_dataset(
         )
         empty = tf.data.Dataset.from_tensors(nothing).repeat(min(remaining, 1))
         dataset = dataset.concatenate(empty) if plan.num_rows else empty
+    if columns.images:
+        dataset = dataset.map(_with_images(plan, columns, threads), num_parallel_calls=2)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(remaining))
     options = tf.data.Options()
     options.deterministic = True
@@ -104,6 +110,41 @@ def _element(rows: dict[str, Any]) -> Any:
     if y is None:
         return batch
     return (batch, y) if weight is None else (batch, y, weight)
+
+
+def _with_images(plan: RankPlan, columns: FeedColumns, threads: int) -> Callable[..., Any]:
+    """Return the function of an element that decodes its images."""
+    import tensorflow as tf
+
+    from pipelines.features.images import EXPECTED, decode
+
+    where = f"{plan.table} at version {plan.version}"
+
+    def with_images(x: dict[str, Any], *others: Any) -> Any:
+        x = dict(x)
+        number = x[columns.row_name or "row"]
+        for one in columns.images:
+            images, failed = decode(x[one.name], one.shape, threads)
+            bad = tf.maximum(failed, 0)
+            told = tf.debugging.Assert(
+                failed < 0,
+                [
+                    # Without apostrophes: TensorFlow prints them with backslashes.
+                    f"an image in column `{one.name}` of {where} is not decodable, expected "
+                    f"{EXPECTED}. Mend it at its source, or leave the row out in `featurize`. "
+                    f"`{columns.row_name or 'row'}` of the row, size in bytes, first bytes:",
+                    tf.gather(number, bad),
+                    tf.strings.length(tf.gather(x[one.name], bad)),
+                    tf.strings.substr(tf.gather(x[one.name], bad), 0, 8),
+                ],
+            )
+            with tf.control_dependencies([told]):
+                x[one.name] = tf.identity(images)
+        if columns.row_name:
+            x.pop(columns.row_name)
+        return (x, *others) if others else x
+
+    return with_images
 
 
 def open_table(

@@ -63,7 +63,12 @@ class Decoder:
         """Return a stored column as a numpy array of the component's type."""
         import pyarrow as pa
 
-        file, wanted = piece.layout.file, pa.from_numpy_dtype(component.dtype)
+        file = piece.layout.file
+        if component.dtype is np.object_:
+            return self._checked(table[name], name, piece).to_numpy()
+        if component.shape:
+            return self._lists(piece, self._checked(table[name], name, piece), component)
+        wanted = pa.from_numpy_dtype(component.dtype)
         try:
             if name in table.column_names:
                 column = table[name]
@@ -79,13 +84,47 @@ class Decoder:
                 f"column '{name}' in {file.path} of {self._plan.table} can't be fed as "
                 f"{np.dtype(component.dtype).name}: {error}"
             ) from error
+        # One chunk is handed out without a copy; ChunkedArray.to_numpy always makes one.
+        column = self._checked(column, name, piece)
+        return column.chunk(0).to_numpy() if column.num_chunks == 1 else column.to_numpy()
+
+    def _lists(self, piece: Piece, column: Any, component: Component) -> Any:
+        """Return a column of lists as a matrix; all of them have the component's length."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        name, (length,) = component.columns[0], component.shape
+        where = f"column '{name}' in {piece.layout.file.path} of {self._plan.table}"
+        if not pa.types.is_list(column.type) and not pa.types.is_large_list(column.type):
+            raise FeedError(f"{where} is of type {column.type}; expected lists of numbers.")
+        found = pc.min_max(pc.list_value_length(column)).as_py()
+        if column.num_chunks and len(column) and {found["min"], found["max"]} != {length}:
+            other = found["min"] if found["min"] != length else found["max"]
+            raise FeedError(
+                f"{where} has a row of {other} values; expected {length} in each. Write the "
+                "training set again (`tidemill normalize`)."
+            )
+        values = pc.list_flatten(column)
+        wanted = pa.from_numpy_dtype(component.dtype)
+        try:
+            if values.type != wanted:
+                is_float = np.issubdtype(component.dtype, np.floating)
+                values = values.cast(wanted, safe=not is_float)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise FeedError(
+                f"{where} can't be fed as {np.dtype(component.dtype).name}: {error}"
+            ) from error
+        return self._checked(values, name, piece).to_numpy().reshape(-1, length)
+
+    def _checked(self, column: Any, name: str, piece: Piece) -> Any:
+        """Return a column; raise FeedError where it has nulls."""
         if column.null_count:
             raise FeedError(
-                f"column '{name}' in {file.path} of {self._plan.table} has {column.null_count} "
-                "nulls in one row group; a model input must have none. Impute them in `normalize`."
+                f"column '{name}' in {piece.layout.file.path} of {self._plan.table} has "
+                f"{column.null_count} nulls in one row group; a model input must have none. "
+                "Impute them in `normalize`."
             )
-        # One chunk is handed out without a copy; ChunkedArray.to_numpy always makes one.
-        return column.chunk(0).to_numpy() if column.num_chunks == 1 else column.to_numpy()
+        return column
 
 
 def _fill_matrix(out: Any, sources: list[Any], part: Any) -> None:

@@ -34,7 +34,7 @@ def test_inputs_are_sorted_into_two_matrices_in_their_order():
     [
         ({"numeric": ["a", "a"]}, r"same column twice: \['a'\]"),
         ({"label": None}, "no column; give it at least one input"),
-        ({"numeric": ["a"], "keys": ["row"]}, r"keys can't be named \['row'\]"),
+        ({"numeric": ["a"], "keys": ["row"]}, r"can't be named \['row'\]"),
         ({"numeric": ["a"], "label": None, "weight": "w"}, "weight 'w' without a label"),
     ],
 )
