@@ -50,21 +50,23 @@ class PetastormReader:
                 layouts[file.path] = read_layout(plan, file)
             return layouts[file.path]
 
+        self._reader = None
         if plan.files:
             layout_of(plan.files[0])  # Petastorm looks at it: a missing file is told our way
-        self._reader = open_reader(plan, columns, pieces(plan, columns, layout_of), threads)
+            self._reader = open_reader(plan, columns, pieces(plan, columns, layout_of), threads)
 
     def __iter__(self) -> Iterator[Window]:
         piece: Piece
-        for piece in self._reader:
+        for piece in self._reader or ():
             for target in piece.targets:
                 target.window.missing -= target.last - target.first
                 yield target.window
 
     def close(self) -> None:
         """End the threads; rows still in flight are dropped."""
-        self._reader.stop()
-        self._reader.join()
+        if self._reader is not None:
+            self._reader.stop()
+            self._reader.join()
 
 
 class MemoryReader:
