@@ -37,7 +37,8 @@ def make_dataset(
     `pipelines.feed` says what a batch looks like.
 
     One pass over the data set is one epoch; going through it again reads the same rows again.
-    `threads` decode row groups, `prefetch` batches are kept ready. `open_reader` takes the place of
+    `threads` decode row groups at first, up to four times as many where rows are waited for and
+    more threads help; `prefetch` batches are kept ready. `open_reader` takes the place of
     Petastorm's reader in tests.
     """
     import tensorflow as tf

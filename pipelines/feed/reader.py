@@ -7,10 +7,12 @@ that decodes straight into windows, and errors that say which file of which vers
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pipelines.feed.layout import Layout, Piece, pieces, read_layout
+from pipelines.feed.pace import Pace
 from pipelines.feed.window import Window, Windows, window_pool
 
 if TYPE_CHECKING:
@@ -34,8 +36,12 @@ class WindowReader(Protocol):
         """End threads and let go of files."""
 
 
+_MOST_THREADS = 4
+"""Threads there are at most, as a multiple of those it starts with."""
+
+
 class PetastormReader:
-    """Reads a rank's files with `threads` threads of Petastorm's pool."""
+    """Reads a rank's files with Petastorm's pool; `threads` decode at first, `Pace` finds more."""
 
     def __init__(self, plan: RankPlan, columns: FeedColumns, threads: int = 2) -> None:
         from pipelines.feed.worker import open_reader
@@ -50,14 +56,21 @@ class PetastormReader:
                 layouts[file.path] = read_layout(plan, file)
             return layouts[file.path]
 
+        self.pace = Pace(threads, _MOST_THREADS * threads)
         self._reader = None
         if plan.files:
             layout_of(plan.files[0])  # Petastorm looks at it: a missing file is told our way
-            self._reader = open_reader(plan, columns, pieces(plan, columns, layout_of), threads)
+            self._reader = open_reader(plan, columns, pieces(plan, columns, layout_of), self.pace)
 
     def __iter__(self) -> Iterator[Window]:
-        piece: Piece
-        for piece in self._reader or ():
+        reader, came = iter(self._reader or ()), time.perf_counter()
+        while True:
+            before, asked = came, time.perf_counter()
+            piece: Piece | None = next(reader, None)
+            if piece is None:
+                return
+            came = time.perf_counter()
+            self.pace.note(piece.last - piece.first, waited=came - asked, seconds=came - before)
             for target in piece.targets:
                 target.window.missing -= target.last - target.first
                 yield target.window

@@ -18,6 +18,7 @@ from pipelines.lake.storage import TableFiles
 if TYPE_CHECKING:
     from pipelines.feed.columns import FeedColumns
     from pipelines.feed.layout import Piece
+    from pipelines.feed.pace import Pace
     from pipelines.feed.plan import RankPlan
 
 _AHEAD = 2
@@ -36,19 +37,38 @@ class _Failure:
         self.error = error
 
 
+class Gate:
+    """Lets as many threads decode at once as a pace says; the others wait."""
+
+    def __init__(self, pace: Pace) -> None:
+        self._pace = pace
+        self._busy = 0
+        self._changed = threading.Condition()
+
+    def __enter__(self) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._busy < self._pace.at_once)
+            self._busy += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._changed:
+            self._busy -= 1
+            self._changed.notify_all()
+
+
 class PieceVentilator(Ventilator):
-    """Hands out jobs as they are made, `in_flight` of them at a time.
+    """Hands out jobs as they are made, two for each thread that decodes.
 
     Petastorm's own takes a finished list and looks every 10 ms whether there is room; while nothing
     is in flight its pool spins. This one wakes up when there is room, and lets nobody spin.
     """
 
     def __init__(
-        self, ventilate: Callable[..., None], jobs: Iterator[dict[str, Any]], in_flight: int
+        self, ventilate: Callable[..., None], jobs: Iterator[dict[str, Any]], pace: Pace
     ) -> None:
         super().__init__(ventilate)
         self._jobs = jobs
-        self._in_flight = in_flight
+        self._pace = pace
         self._out = 0
         self._done = False
         self._changed = threading.Condition()
@@ -81,6 +101,10 @@ class PieceVentilator(Ventilator):
             self._changed.notify_all()
         self._thread.join()
 
+    @property
+    def _has_room(self) -> bool:
+        return self._out < _AHEAD * self._pace.at_once
+
     def _run(self) -> None:
         try:
             for job in self._jobs:
@@ -95,7 +119,7 @@ class PieceVentilator(Ventilator):
 
     def _hand_out(self, job: dict[str, Any]) -> bool:
         with self._changed:
-            self._changed.wait_for(lambda: self._out < self._in_flight or self._done)
+            self._changed.wait_for(lambda: self._has_room or self._done)
             if self._done:
                 return False
             self._ventilate_fn(**job)
@@ -128,11 +152,12 @@ class PieceWorker(ArrowReaderWorker):
         """Return what takes results from the pool."""
         return _ResultsReader()
 
-    def process(self, job: Any, decoder: Decoder | None = None) -> None:
+    def process(self, job: Any, decoder: Decoder | None = None, gate: Gate | None = None) -> None:
         """Decode a job and publish it, or the error; a job without a decoder is an error."""
-        if decoder is not None:
+        if decoder is not None and gate is not None:
             try:
-                decoder.decode(job)
+                with gate:
+                    decoder.decode(job)
             except Exception as error:  # told to the thread that reads
                 job = _Failure(error)
         self.publish_func(job)
@@ -141,13 +166,13 @@ class PieceWorker(ArrowReaderWorker):
 class PieceReader(Reader):
     """Petastorm's reader with the jobs of a plan in place of its own list of row groups."""
 
-    def __init__(self, jobs: Iterator[dict[str, Any]], in_flight: int, *args: Any, **more: Any):
+    def __init__(self, jobs: Iterator[dict[str, Any]], pace: Pace, *args: Any, **more: Any):
         self._jobs = jobs
-        self._in_flight = in_flight
+        self._pace = pace
         super().__init__(*args, **more)
 
     def _create_ventilator(self, *_: Any) -> PieceVentilator:
-        return PieceVentilator(self._workers_pool.ventilate, self._jobs, self._in_flight)
+        return PieceVentilator(self._workers_pool.ventilate, self._jobs, self._pace)
 
     def __next__(self) -> Any:
         self.ventilator.wait()
@@ -155,22 +180,21 @@ class PieceReader(Reader):
 
 
 def open_reader(
-    plan: RankPlan, columns: FeedColumns, jobs: Iterator[Piece], threads: int
+    plan: RankPlan, columns: FeedColumns, jobs: Iterator[Piece], pace: Pace
 ) -> PieceReader:
     """Open Petastorm's reader for a rank. It looks at one file's schema, the jobs do the rest."""
-    decoder = Decoder(plan, columns)
-    in_flight = _AHEAD * threads
+    decoder, gate = Decoder(plan, columns), Gate(pace)
     files = TableFiles(plan.table)
     _, path = files.locate(plan.files[0].path)
     with warnings.catch_warnings():
         # Petastorm 0.13 goes through pyarrow's legacy data sets; the pins keep the two together.
         warnings.simplefilter("ignore")
         return PieceReader(
-            ({"job": piece, "decoder": decoder} for piece in jobs),
-            in_flight,
+            ({"job": piece, "decoder": decoder, "gate": gate} for piece in jobs),
+            pace,
             legacy_file_system(files, plan.files[0].path),
             [path],
-            reader_pool=thread_pool.ThreadPool(threads, in_flight),
+            reader_pool=thread_pool.ThreadPool(pace.limit, _AHEAD * pace.limit),
             worker_class=PieceWorker,
             shuffle_row_groups=False,
             num_epochs=1,
