@@ -14,7 +14,7 @@ unexport SPARK_HOME PYTHONPATH
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-airflow run test test-dags test-unit lint format bench airflow doctor notebooks clean
+.PHONY: help setup setup-airflow run test test-dags test-unit lint format bench bench-model airflow doctor notebooks clean
 
 help:  ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 24
@@ -50,8 +50,11 @@ format: setup  ## Put the code in order
 	ruff check --fix .
 	ruff format .
 
-bench: setup  ## Run the benchmarks: the feed's speed, the model beside gradient-boosted trees
-	@set -e; for script in tests/benchmarks/*.py; do echo "== $$script"; python "$$script"; done
+bench: setup  ## Measure feed and training side by side with other ways; write bench.json
+	@python -m tests.benchmarks
+
+bench-model: setup  ## Set the champion beside gradient-boosted trees (after `make run`)
+	@python tests/benchmarks/compare_with_boosted_trees.py
 
 airflow: setup setup-airflow  ## Start Airflow with the project's DAGs
 	@conf/environment/airflow.sh
