@@ -1,8 +1,8 @@
 """Delta's own log, read without Spark: which files a table has at a version.
 
-Follows Delta's protocol document ("Delta Transaction Log Protocol"): the newest classic checkpoint
-(one file or several parts) at or before the version, then the JSON commits behind it. What a
-reader must know and this one doesn't is refused by name.
+Follows Delta's protocol document ("Delta Transaction Log Protocol"): the newest checkpoint (one
+file, several parts, or version 2 with sidecars) at or before the version, then the JSON commits
+behind it. What a reader must know and this one doesn't is refused by name.
 """
 
 from __future__ import annotations
@@ -18,11 +18,14 @@ from pipelines.lake.deletion_vector import DeletionVector
 from pipelines.lake.storage import TableFiles
 
 LOG = "_delta_log"
+_SIDECARS = "_sidecars"
 _COMMIT = re.compile(r"(\d{20})\.json")
 _CHECKPOINT = re.compile(r"(\d{20})\.checkpoint(?:\.(\d{10})\.(\d{10}))?\.parquet")
 _CHECKPOINT_V2 = re.compile(r"(\d{20})\.checkpoint\.[0-9a-f-]{36}\.(?:json|parquet)")
 
-HONOURED = frozenset({"deletionVectors", "timestampNtz", "vacuumProtocolCheck", "columnMapping"})
+HONOURED = frozenset(
+    {"deletionVectors", "timestampNtz", "vacuumProtocolCheck", "v2Checkpoint", "columnMapping"}
+)
 """Reader features that are read right; `columnMapping` only while the table's mode is `none`."""
 _HIGHEST_READER_VERSION = 3
 
@@ -73,8 +76,6 @@ def read_state(files: TableFiles, version: int | None = None) -> TableState:
     if wanted > newest or any(at not in commits for at in needed):
         oldest = min([*checkpoints, *([0] if 0 in commits else [])], default=None)
         held = "no version" if oldest is None else f"versions {oldest} to {newest}"
-        if any(_CHECKPOINT_V2.fullmatch(name) for name in names):
-            raise _unsupported(files, "v2Checkpoint")
         raise VersionNotFound(
             f"{files.table} can't be read at version {wanted}: its log holds {held}. "
             "Give a version that is there; `DESCRIBE HISTORY` lists them."
@@ -83,27 +84,47 @@ def read_state(files: TableFiles, version: int | None = None) -> TableState:
         for action in _checkpoint_actions(files, name):
             state.apply(action)
     for at in needed:
-        for line in files.read(f"{LOG}/{commits[at]}").decode("utf-8").splitlines():
-            if line:
-                state.apply(json.loads(line))
+        for action in _stored_actions(files, f"{LOG}/{commits[at]}"):
+            state.apply(action)
     _check_features(files, state)
     return state
 
 
 def _checkpoints(names: list[str]) -> dict[int, list[str]]:
-    """Return the whole classic checkpoints by version; a multi-part one needs all its parts."""
-    found: dict[tuple[int, int], list[str]] = {}
+    """Return the whole checkpoints by version; a multi-part one needs all its parts."""
+    parts: dict[tuple[int, int], list[str]] = {}
+    found: dict[int, list[str]] = {}
     for name in sorted(names):
         if match := _CHECKPOINT.fullmatch(name):
-            found.setdefault((int(match[1]), int(match[3] or 1)), []).append(name)
-    return {version: parts for (version, count), parts in found.items() if len(parts) == count}
+            parts.setdefault((int(match[1]), int(match[3] or 1)), []).append(name)
+        elif match := _CHECKPOINT_V2.fullmatch(name):
+            found[int(match[1])] = [name]
+    whole = {version: some for (version, count), some in parts.items() if len(some) == count}
+    return {**found, **whole}
 
 
 def _checkpoint_actions(files: TableFiles, name: str) -> Iterator[Action]:
+    """Yield a checkpoint's actions; a version 2 checkpoint has its files in sidecars."""
+    for action in _stored_actions(files, f"{LOG}/{name}"):
+        if sidecar := action.get("sidecar"):
+            place = str(sidecar["path"])
+            is_whole = "://" in place or place.startswith(("/", "file:"))
+            place = place if is_whole else f"{LOG}/{_SIDECARS}/{place}"
+            yield from _stored_actions(files, place)
+        else:
+            yield action
+
+
+def _stored_actions(files: TableFiles, name: str) -> Iterator[Action]:
+    if name.endswith(".json"):
+        for line in files.read(name).decode("utf-8").splitlines():
+            if line:
+                yield json.loads(line)
+        return
     import pyarrow.parquet as pq
 
-    wanted = ("protocol", "metaData", "add")
-    with files.open(f"{LOG}/{name}") as handle:
+    wanted = ("protocol", "metaData", "add", "sidecar")
+    with files.open(name) as handle:
         parquet = pq.ParquetFile(handle)
         leaves = [
             path

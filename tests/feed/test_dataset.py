@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -122,3 +126,25 @@ def test_three_lines_open_a_table(make_table):
     shuffled = open_table(path, COLUMNS, where={"_split": "train"}, batch_size=10, seed=1)
     rows = np.concatenate([x["_position"].numpy() for x, _ in shuffled])
     assert rows.tolist() != sorted(rows.tolist()) == list(range(35))
+
+
+THREE_LINES = """
+import sys
+from pipelines.feed.columns import FeedColumns
+from pipelines.feed.dataset import open_table
+rows = open_table(sys.argv[1], FeedColumns(numeric=["a", "b"], category=["c"]), version=1)
+print(sum(len(y) for _, y in rows))
+context = getattr(sys.modules.get("pyspark"), "SparkContext", None)
+print("horovod" in sys.modules, context is not None and context._active_spark_context is not None)
+"""
+
+
+def test_a_notebook_needs_neither_horovod_nor_a_running_spark(make_table, project):
+    ended = subprocess.run(
+        [sys.executable, "-c", THREE_LINES, make_table([30, 5])],
+        env={**os.environ, "PYTHONPATH": str(project)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ended.stdout.split() == ["35", "False", "False"]

@@ -7,6 +7,7 @@ import pytest
 from pipelines.errors import FeedError
 from pipelines.feed.chunks import chunks
 from pipelines.feed.columns import FeedColumns
+from pipelines.feed.dataset import open_table
 from pipelines.feed.plan import plan_epoch
 from pipelines.feed.reader import PetastormReader
 from pipelines.lake.snapshot import Snapshot, take_snapshot
@@ -113,3 +114,33 @@ def test_a_vacuum_that_removes_files_of_the_version_is_an_error(spark, table):
     message = str(raised.value)
     assert f"{table} lacks a file of version 3: " in message
     assert any(file.path in message or "deletion_vector" in message for file in snapshot.files)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("policy", ["classic", "v2"])
+def test_a_notebook_reads_the_rows_that_spark_reads(spark, tmp_path, policy):
+    path = tmp_path / "busy"
+    where = f"delta.`{path}`"
+    spark.sql(
+        f"CREATE TABLE {where} (_position BIGINT, airline INT, x FLOAT, _label FLOAT) USING delta "
+        "PARTITIONED BY (airline) TBLPROPERTIES ('delta.enableDeletionVectors' = 'true', "
+        f"'delta.checkpointInterval' = '3', 'delta.checkpointPolicy' = '{policy}')"
+    )
+    for start in (0, 300, 600):
+        spark.range(start, start + 300, 1, 1).selectExpr(
+            "id AS _position", "int(id % 3) AS airline", "float(id) AS x", "float(id % 2) AS _label"
+        ).write.format("delta").mode("append").save(str(path))
+    spark.sql(f"DELETE FROM {where} WHERE _position % 7 = 0")
+    spark.sql(f"UPDATE {where} SET x = -x WHERE _position % 5 = 0")
+    kind = "*.checkpoint.parquet" if policy == "classic" else "*.checkpoint.*-*.*"
+    assert list((path / "_delta_log").glob(kind))
+    newest = take_snapshot(str(path)).version
+    columns = FeedColumns(numeric=("x",), category=("airline",), keys=("_position",))
+    for version in range(1, newest + 1):
+        found = []
+        for x, y in open_table(str(path), columns, version, batch_size=100):
+            values = (x["_position"], x["category"][:, 0])
+            rows = [*values, x["numeric"][:, 0], y]
+            found.extend(zip(*(one.numpy().tolist() for one in rows), strict=True))
+        theirs = spark.read.format("delta").option("versionAsOf", str(version)).load(str(path))
+        assert sorted(found) == sorted(map(tuple, theirs.collect())), version
