@@ -21,6 +21,15 @@ class EarlyStopping(Settings):
     """By how much the metric must be better to count as improved."""
 
 
+class Resources(Settings):
+    """What each rank gets from Spark besides its cores (`spark.task.cpus`)."""
+
+    gpu: int = Field(0, ge=0)
+    """GPUs of a rank: it sees those alone. The application has to own them
+    (`spark.executor.resource.gpu.amount`, see `conf/spark/gpu.conf`), which `local[N]` can't. With
+    0 a rank computes on the CPU, unless CUDA_VISIBLE_DEVICES is set where it runs."""
+
+
 class Train(Settings):
     """Settings of the stage `train`."""
 
@@ -55,6 +64,12 @@ class Train(Settings):
     max_restarts: int = Field(2, ge=0)
     rank_wait: float = Field(120.0, gt=0)
     """Seconds to wait for all ranks before a launch with fewer of them."""
+    hang_timeout: float | None = Field(600.0, gt=0)
+    """Seconds without any sign of progress from any rank (a step, a batch of an evaluation, a
+    part of its start) until the ranks are stopped and started again. Counted from the last sign, so
+    it must be longer than the longest pause: the first step, which compiles the model, or the
+    first window of rows from slow storage. Null: never."""
+    resources: Resources = Resources()
 
     @property
     def task(self) -> Task:

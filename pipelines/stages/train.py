@@ -103,9 +103,10 @@ def _train(run: Run, tables: dict[str, int], watch: Stopwatch) -> Bundle:
     settings, name = run.pipeline.train, run.pipeline.name
     version = tables[_training_set(run)]
     check_model(settings.model, settings.options)
-    spec = load_spec(run.spark, run.lake, name, run.pipeline.normalize.training_set, version)
     table = _training_set(run)
-    whole = Data("", _snapshots(run, table, version, SPLITS), spec.inputs, tables)
+    snapshots = _snapshots(run, table, version, SPLITS)
+    spec = load_spec(run.spark, run.lake, name, run.pipeline.normalize.training_set, version)
+    whole = Data("", snapshots, spec.inputs, tables)
     check_batch(settings, whole)
     folds = _cross_validate(run, tables)
     trained = _launch(run, whole.work(alone(settings), run.lake.training(name, run.run_id)))
@@ -132,11 +133,9 @@ def _launch(run: Run, work: Work) -> Trained:
     from pipelines.training.launcher import Ranks, launch
     from pipelines.training.work import train_rank
 
-    settings = work.settings
-    ranks = Ranks(settings.ranks, settings.streams, settings.rank_wait, settings.max_restarts)
-    trained: Trained = launch(
-        run.spark, functools.partial(train_rank, work=work), ranks, run.progress
-    )
+    work.rows.check()
+    task = functools.partial(train_rank, work=work)
+    trained: Trained = launch(run.spark, task, Ranks.of(work.settings), run.progress)
     return trained
 
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from pipelines.training.signs import Signs
+
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
@@ -21,6 +23,8 @@ class Collective(Protocol):
 
     rank: int
     size: int
+    signs: Signs
+    """This rank's signs of progress. Each sum in a compiled function is one."""
 
     def sum(self, tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         """Return float32 tensors summed over the ranks; works inside `tf.function`.
@@ -51,8 +55,12 @@ class SingleProcess:
     rank = 0
     size = 1
 
+    def __init__(self) -> None:
+        self.signs = Signs()
+
     def sum(self, tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         """Return the tensors."""
+        self.signs.note_in_graph()
         return list(tensors)
 
     def sum_array(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -82,6 +90,7 @@ class Horovod:
 
         hvd.init()
         self._hvd = hvd
+        self.signs = Signs()
         self.rank = int(hvd.rank())
         self.size = int(hvd.size())
 
@@ -90,6 +99,9 @@ class Horovod:
         import tensorflow as tf
 
         flat = tf.concat([tf.reshape(tensor, [-1]) for tensor in tensors], axis=0)
+        with tf.control_dependencies([flat]):
+            # This rank is here, and waits for the others: one that never comes is behind by one.
+            self.signs.note_in_graph()
         total = self._hvd.allreduce(flat, op=self._hvd.Sum, name="sum")
         sizes = [int(np.prod(tensor.shape)) for tensor in tensors]
         parts = tf.split(total, sizes)
@@ -99,6 +111,7 @@ class Horovod:
         """Return a numpy array summed over the ranks."""
         import tensorflow as tf
 
+        self.signs.note()
         total: np.ndarray[Any, Any] = self._hvd.allreduce(
             tf.constant(array), op=self._hvd.Sum, name="sum_array"
         ).numpy()
@@ -108,6 +121,7 @@ class Horovod:
         """Return the ranks' arrays joined along the first axis."""
         import tensorflow as tf
 
+        self.signs.note()
         joined: np.ndarray[Any, Any] = self._hvd.allgather(
             tf.constant(array), name="gather"
         ).numpy()
@@ -117,6 +131,7 @@ class Horovod:
         """Return rank 0's value on every rank, in two broadcasts: its length and its bytes."""
         import tensorflow as tf
 
+        self.signs.note()
         content = np.frombuffer(pickle.dumps(value), dtype=np.uint8) if self.rank == 0 else None
         length = tf.constant([0 if content is None else len(content)], tf.int64)
         length = self._hvd.broadcast(length, root_rank=0, name="share_length")

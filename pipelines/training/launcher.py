@@ -16,11 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines import errors
 from pipelines.errors import TidemillError, TrainingError
+from pipelines.training.gpus import task_profile
 from pipelines.training.rank import Attempt, Task, run_rank
-from pipelines.training.report import Listener, RankState
+from pipelines.training.report import Listener, RankState, watching
 
 if TYPE_CHECKING:
+    from pyspark import RDD, SparkContext
+    from pyspark.resource import ResourceProfile
     from pyspark.sql import SparkSession
+
+    from pipelines.config.train import Train
 
 logger = logging.getLogger(__name__)
 _POLL_SECONDS = 1.0
@@ -31,13 +36,28 @@ class Ranks:
     """How many ranks are wanted, and what to do where they can't be had.
 
     After a loss the launch waits `wait` seconds for `size` ranks, then goes on with the largest
-    number of ranks that divides `streams`.
+    number of ranks that divides `streams`. Ranks without a sign of progress for `hang_timeout`
+    seconds are stopped, and count as lost. Each rank has `gpus` GPUs of its own.
     """
 
     size: int
     streams: int = 12
     wait: float = 120.0
     max_restarts: int = 2
+    hang_timeout: float | None = 600.0
+    gpus: int = 0
+
+    @classmethod
+    def of(cls, settings: Train) -> Ranks:
+        """Return what the settings of `train` ask for."""
+        return cls(
+            size=settings.ranks,
+            streams=settings.streams,
+            wait=settings.rank_wait,
+            max_restarts=settings.max_restarts,
+            hang_timeout=settings.hang_timeout,
+            gpus=settings.resources.gpu,
+        )
 
 
 def launch(
@@ -48,10 +68,12 @@ def launch(
 ) -> Any:
     """Run `task` on all ranks at once and return what rank 0's returned.
 
-    `task` is pickled and called with a `Rank` in a Python worker of its own per rank. Lost workers
-    and broken connections lead to a restart, errors of the task itself don't. Raises TrainingError
-    when there are too few slots, or when the restarts are used up: it names the first cause.
+    `task` is pickled and called with a `Rank` in a Python worker of its own per rank. Lost workers,
+    hanging ones and broken connections lead to a restart, errors of the task itself don't. Raises
+    TrainingError when there are too few slots or GPUs, or when the restarts are used up: it names
+    the first cause.
     """
+    profile = task_profile(spark, ranks.gpus)
     host = spark.conf.get("spark.driver.host") or "127.0.0.1"
     bind = spark.conf.get("spark.driver.bindAddress", host) or host
     tell = progress or _ignore
@@ -59,14 +81,21 @@ def launch(
     first: TidemillError | None = None
     try:
         for number in range(ranks.max_restarts + 1):
-            size = _size(spark, ranks, restarted=number > 0)
-            attempt = Attempt(number, size, _threads(spark, size), listener.address)
-            listener.begin(number)
+            size = _size(spark, ranks, profile, restarted=number > 0)
+            attempt = Attempt(
+                number=number,
+                size=size,
+                threads=_threads(spark, size),
+                address=listener.address,
+                gpus=ranks.gpus,
+                hang_timeout=ranks.hang_timeout,
+            )
+            listener.begin(number, size)
             try:
-                return _run(spark, task, attempt)
+                return _run(spark, task, attempt, profile, listener)
             except Exception as error:
                 failed = listener.first_failure()
-                cause = _as_error(failed, error)
+                cause = _as_error(failed, error, ranks.hang_timeout)
                 if _is_final(failed, error):
                     raise cause from error
                 first = first or cause
@@ -87,11 +116,14 @@ def _ignore(event: dict[str, Any]) -> None:
     """Take an event and do nothing with it."""
 
 
-def available_slots(spark: SparkSession) -> int:
+def available_slots(spark: SparkSession, profile: ResourceProfile | None = None) -> int:
     """Return how many tasks Spark can run at the same time with the executors there are."""
     context = spark.sparkContext._jsc.sc()
-    profile = context.resourceProfileManager().defaultResourceProfile()
-    return int(context.maxNumConcurrentTasks(profile))
+    if profile is None:
+        asked = context.resourceProfileManager().defaultResourceProfile()
+    else:
+        asked = profile._java_resource_profile
+    return int(context.maxNumConcurrentTasks(asked))
 
 
 def largest_divisor(streams: int, at_most: int) -> int:
@@ -105,13 +137,15 @@ def _is_one_jvm(spark: SparkSession) -> bool:
     return master == "local" or str(master).startswith("local[")
 
 
-def _size(spark: SparkSession, ranks: Ranks, *, restarted: bool) -> int:
+def _size(
+    spark: SparkSession, ranks: Ranks, profile: ResourceProfile | None, *, restarted: bool
+) -> int:
     """Wait for the slots wanted; return how many ranks to launch."""
     deadline = time.monotonic() + (0 if _is_one_jvm(spark) else ranks.wait)
-    found = available_slots(spark)
+    found = available_slots(spark, profile)
     while found < ranks.size and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
-        found = available_slots(spark)
+        found = available_slots(spark, profile)
     if found >= ranks.size:
         return ranks.size
     fewer = largest_divisor(ranks.streams, found)
@@ -119,10 +153,14 @@ def _size(spark: SparkSession, ranks: Ranks, *, restarted: bool) -> int:
         logger.warning("going on with %d ranks instead of %d", fewer, ranks.size)
         return fewer
     master = spark.sparkContext.master
+    slots = f"slots with {ranks.gpus} GPUs each" if ranks.gpus else "slots"
+    if _is_one_jvm(spark):
+        more = f"`--master local[{ranks.size}]`"
+    else:
+        more = "more GPUs or cores" if ranks.gpus else "more cores"
     raise TrainingError(
-        f"`train.ranks: {ranks.size}` needs {ranks.size} slots at the same time, but Spark "
-        f"({master}) has {found}. Set `train.ranks` to {fewer or 1}, or start Spark with "
-        f"{'`--master local[' + str(ranks.size) + ']`' if _is_one_jvm(spark) else 'more cores'}."
+        f"`train.ranks: {ranks.size}` needs {ranks.size} {slots} at the same time, but Spark "
+        f"({master}) has {found}. Set `train.ranks` to {fewer or 1}, or start Spark with {more}."
     )
 
 
@@ -137,7 +175,13 @@ def _threads(spark: SparkSession, size: int) -> int:
     return cores
 
 
-def _run(spark: SparkSession, task: Task, attempt: Attempt) -> Any:
+def _run(
+    spark: SparkSession,
+    task: Task,
+    attempt: Attempt,
+    profile: ResourceProfile | None,
+    listener: Listener,
+) -> Any:
     context = spark.sparkContext
     group = f"tidemill ranks, attempt {attempt.number + 1} {attempt.address.token[:8]}"
 
@@ -151,8 +195,14 @@ def _run(spark: SparkSession, task: Task, attempt: Attempt) -> Any:
 
     context.setJobGroup(group, f"{attempt.size} ranks", interruptOnCancel=True)
     try:
-        rows = context.parallelize(range(attempt.size), attempt.size).barrier()
-        collected = rows.mapPartitions(as_rank).collect()
+        rows = context.parallelize(range(attempt.size), attempt.size)
+        if profile is not None:
+            rows = rows.withResources(profile)
+        ranks = rows.barrier().mapPartitions(as_rank)
+        _for_own_workers(context, ranks, attempt)
+        # Spark kills the Python workers of a cancelled job, also those that were stopped.
+        with watching(listener, attempt.hang_timeout, lambda: context.cancelJobGroup(group)):
+            collected = ranks.collect()
     except BaseException:
         # Also Ctrl-C: ranks must not outlive the launch.
         context.cancelJobGroup(group)
@@ -163,7 +213,25 @@ def _run(spark: SparkSession, task: Task, attempt: Attempt) -> Any:
     return pickle.loads(collected[0])
 
 
-def _as_error(failed: RankState | None, error: Exception) -> TidemillError:
+def _for_own_workers(context: SparkContext, ranks: RDD[bytes], attempt: Attempt) -> None:
+    """Have tasks run in Python workers that nothing else runs in.
+
+    A worker that has used TensorFlow keeps its threads and its GPUs, and Spark reuses workers
+    whose environment is the same. With GPUs each launch gets fresh ones: Spark may deal out other
+    addresses the next time.
+    """
+    name = "TIDEMILL_RANK"
+    gpus = f", GPUs of {attempt.address.token[:8]} {attempt.number}" if attempt.gpus else ""
+    context.environment[name] = f"{attempt.threads} threads{gpus}"
+    try:
+        _ = ranks._jrdd  # takes the environment over
+    finally:
+        context.environment.pop(name)
+
+
+def _as_error(
+    failed: RankState | None, error: Exception, hang_timeout: float | None
+) -> TidemillError:
     """Return the error that says which rank failed, where, and why."""
     if failed is None:
         return TrainingError(f"Spark could not run the ranks: {_first_line(error)}")
@@ -172,12 +240,25 @@ def _as_error(failed: RankState | None, error: Exception) -> TidemillError:
             f"{failed.place} was lost: its process ended without a word (killed, out of memory, "
             "or its executor went away)."
         )
+    if failed.ended == "hung":
+        return TrainingError(_hung(failed, hang_timeout))
     kind = getattr(errors, str(failed.failure["kind"]), None)
     if isinstance(kind, type) and issubclass(kind, TidemillError):
         return kind(failed.failure["message"])
     logger.debug("%s: %s", failed.place, failed.failure["traceback"])
     return TrainingError(
         f"{failed.place} failed: {failed.failure['kind']}: {failed.failure['message']}"
+    )
+
+
+def _hung(failed: RankState, hang_timeout: float | None) -> str:
+    if failed.failure["is_answering"]:
+        state = f"its process is alive, in {failed.where}"
+    else:
+        state = "its process does not answer (stopped, swapping, or its machine out of reach)"
+    return (
+        f"{failed.place} hung: no rank has moved for {hang_timeout:g} seconds "
+        f"(`train.hang_timeout`), and {state}."
     )
 
 

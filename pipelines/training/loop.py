@@ -206,6 +206,7 @@ class Loop:
             if not len(batch[1]):
                 continue
             losses, outputs = self._scorer(batch)
+            self.collective.signs.note()
             yield losses.numpy(), batch[1].numpy(), outputs.numpy()
 
     def _save(self) -> None:

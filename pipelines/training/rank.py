@@ -6,6 +6,7 @@ import builtins
 import json
 import os
 import re
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,14 +14,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pipelines import errors
+from pipelines.errors import TrainingError
 from pipelines.registry.quiet import load_tensorflow
 from pipelines.training.collective import Collective, Horovod, SingleProcess
-from pipelines.training.report import Address, Reporter
+from pipelines.training.report import Address, Reporter, beat_of
+from pipelines.training.signs import beating
 
 if TYPE_CHECKING:
     from pyspark import BarrierTaskContext
 
 
+_GPUS = "CUDA_VISIBLE_DEVICES"
+_LATER = 60.0
+"""Seconds after the driver's judgement of a hang in which Horovod still waits."""
+_FOREVER = 7 * 24 * 3600.0
 _RAISED = r"(?:^|\}\} )(\w+): (.*?)\nTraceback \(most"
 
 
@@ -52,6 +59,9 @@ class Attempt:
     size: int
     threads: int
     address: Address
+    gpus: int = 0
+    """GPUs of each rank, as asked of Spark."""
+    hang_timeout: float | None = None
 
 
 def run_rank(context: BarrierTaskContext, attempt: Attempt, task: Task) -> Any:
@@ -59,9 +69,13 @@ def run_rank(context: BarrierTaskContext, attempt: Attempt, task: Task) -> Any:
     rank = context.partitionId()
     reporter = Reporter(attempt.address, rank, attempt.number)
     try:
-        prepare(attempt.threads, _gpus(context))
-        with _joined(context, rank, attempt.size) as collective:
-            result = task(Rank(collective, reporter, attempt.number, attempt.threads))
+        with beating(reporter.tell, beat_of(attempt.hang_timeout)) as pulse:
+            prepare(attempt.threads, given_gpus(context.resources(), attempt.gpus))
+            reporter.tell({"event": "prepared"})
+            with _joined(context, rank, attempt) as collective:
+                reporter.tell({"event": "joined"})
+                pulse.signs = collective.signs
+                result = task(Rank(collective, reporter, attempt.number, attempt.threads))
         reporter.tell({"event": "done"})
     except Exception as error:
         reporter.tell({"event": "failed", **describe(error)})
@@ -75,11 +89,33 @@ def prepare(threads: int, gpus: Sequence[str] = ()) -> None:
     """Hold TensorFlow to its cores and GPUs. Must come before anything imports it.
 
     With more threads than cores ranks of one host fight each other: two of them were slower than
-    one.
+    one. Raises TrainingError where the process has TensorFlow already, and with it other GPUs or
+    threads: neither can be changed any more.
     """
     if gpus:
-        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
+        if "tensorflow" in sys.modules and os.environ.get(_GPUS) != ",".join(gpus):
+            raise TrainingError(
+                f"GPU {', '.join(gpus)} can't be given to a rank whose Python worker has imported "
+                f"TensorFlow before, with {_GPUS}={os.environ.get(_GPUS)}. Expected a fresh "
+                "worker: don't import TensorFlow at Python's start (sitecustomize, PYTHONSTARTUP)."
+            )
+        os.environ[_GPUS] = ",".join(gpus)
+    else:
+        os.environ.setdefault(_GPUS, "-1")
+    os.environ["OMP_NUM_THREADS"] = str(threads)
     load_tensorflow(threads)
+    _check_threads(threads)
+
+
+def _check_threads(threads: int) -> None:
+    import tensorflow as tf
+
+    found = tf.config.threading.get_intra_op_parallelism_threads()
+    if found != threads:
+        raise TrainingError(
+            f"TensorFlow computes with {found} threads in this Python worker, expected {threads}: "
+            "it was imported and used before the rank began. Don't use it at Python's start."
+        )
 
 
 def describe(error: BaseException) -> dict[str, Any]:
@@ -111,8 +147,8 @@ def _is_os_error(kind: str) -> bool:
 
 
 @contextmanager
-def _joined(context: BarrierTaskContext, rank: int, size: int) -> Iterator[Collective]:
-    if size == 1:
+def _joined(context: BarrierTaskContext, rank: int, attempt: Attempt) -> Iterator[Collective]:
+    if attempt.size == 1:
         yield SingleProcess()
         return
     import horovod.tensorflow as _  # noqa: F401 - before the ranks meet: it takes seconds
@@ -126,7 +162,7 @@ def _joined(context: BarrierTaskContext, rank: int, size: int) -> Iterator[Colle
         if server:
             server.init(_slot_infos(hosts, places))
         port = int(json.loads(context.allGather(json.dumps(port))[0]))
-        os.environ.update(environment(hosts, rank, port, places[rank]))
+        os.environ.update(environment(hosts, rank, port, places[rank], attempt.hang_timeout))
         collective = Horovod()
         try:
             yield collective
@@ -158,9 +194,14 @@ def slots(hosts: Sequence[str]) -> list[dict[str, int]]:
 
 
 def environment(
-    hosts: Sequence[str], rank: int, port: int, place: Mapping[str, int]
+    hosts: Sequence[str],
+    rank: int,
+    port: int,
+    place: Mapping[str, int],
+    hang_timeout: float | None = None,
 ) -> dict[str, str]:
     """Return the variables that Horovod reads at its start."""
+    patience = _FOREVER if hang_timeout is None else hang_timeout + _LATER
     return {
         **{f"HOROVOD_{name}": str(value) for name, value in place.items()},
         "HOROVOD_HOSTNAME": hosts[rank],
@@ -168,6 +209,9 @@ def environment(
         "HOROVOD_CPU_OPERATIONS": "gloo",
         "HOROVOD_GLOO_RENDEZVOUS_ADDR": hosts[0],
         "HOROVOD_GLOO_RENDEZVOUS_PORT": str(port),
+        # By default ranks part after 30 seconds: one that writes a large checkpoint would do. The
+        # driver is the one that judges, and knows which rank the others wait for.
+        "HOROVOD_GLOO_TIMEOUT_SECONDS": str(int(patience)),
         # Milliseconds between Horovod's looks for work: one per step is waited for.
         "HOROVOD_CYCLE_TIME": os.environ.get("HOROVOD_CYCLE_TIME", "0.5"),
     }
@@ -182,6 +226,12 @@ def _slot_infos(hosts: Sequence[str], places: Sequence[Mapping[str, int]]) -> li
     ]
 
 
-def _gpus(context: BarrierTaskContext) -> list[str]:
-    found = context.resources().get("gpu")
-    return list(found.addresses) if found else []
+def given_gpus(resources: Mapping[str, Any], wanted: int) -> list[str]:
+    """Return the addresses of a task's GPUs. Raises TrainingError where Spark gave it too few."""
+    found = list(resources["gpu"].addresses) if "gpu" in resources else []
+    if len(found) < wanted:
+        raise TrainingError(
+            f"Spark gave this rank the GPUs {found}, expected {wanted} of them "
+            "(`train.resources.gpu`). Please report this."
+        )
+    return found

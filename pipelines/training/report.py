@@ -12,12 +12,18 @@ import socket
 import socketserver
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 _CLOSE_WAIT = 5.0
+_MAX_BEAT = 5.0
+
+
+def beat_of(hang_timeout: float | None) -> float | None:
+    """Return the seconds between two of a rank's heartbeats: several fit into the timeout."""
+    return None if hang_timeout is None else min(_MAX_BEAT, hang_timeout / 5)
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,7 @@ class Reporter:
 
     def __init__(self, address: Address, rank: int, attempt: int) -> None:
         self.rank = rank
+        self._lock = threading.Lock()
         self._socket = socket.create_connection((address.host, address.port), timeout=30)
         self._send({"token": address.token, "rank": rank, "attempt": attempt})
 
@@ -48,7 +55,9 @@ class Reporter:
             self._socket.close()
 
     def _send(self, message: dict[str, Any]) -> None:
-        self._socket.sendall(json.dumps(message, default=str).encode("utf-8") + b"\n")
+        line = json.dumps(message, default=str).encode("utf-8") + b"\n"
+        with self._lock:
+            self._socket.sendall(line)
 
 
 @dataclass
@@ -59,10 +68,17 @@ class RankState:
     epoch: int | None = None
     step: int | None = None
     ended: str | None = None
-    """None while it runs; then `done`, `failed` or `lost`."""
+    """None while it runs; then `done`, `failed`, `lost` or `hung`."""
     failure: dict[str, Any] = field(default_factory=dict)
     """`kind`, `message`, `traceback`, `is_final`, `is_collective` of a failed rank."""
     ended_at: float = 0.0
+    heard_at: float = field(default_factory=time.monotonic)
+    """When it last said anything."""
+    moved_at: float = field(default_factory=time.monotonic)
+    """When it last said something new: a sign of progress."""
+    signs: int = 0
+    where: str = "an unknown line"
+    """The line of Python it was in when it last said so."""
 
     @property
     def place(self) -> str:
@@ -79,6 +95,7 @@ class Listener:
         self._on_event = on_event
         self._token = secrets.token_hex(16)
         self._attempt = 0
+        self._size = 0
         self._lock = threading.Lock()
         self.ranks: dict[int, RankState] = {}
         listener = self
@@ -96,11 +113,35 @@ class Listener:
         )
         self._thread.start()
 
-    def begin(self, attempt: int) -> None:
+    def begin(self, attempt: int, size: int) -> None:
         """Forget the ranks of earlier attempts; what they still send is ignored."""
         with self._lock:
             self._attempt = attempt
+            self._size = size
             self.ranks = {}
+
+    def find_hung(self, timeout: float) -> RankState | None:
+        """Return the rank that the others wait for, once none has moved for `timeout` seconds.
+
+        Its `ended` is `hung` then. One that never came is named first, then one that stopped
+        answering, then the one that is behind.
+        """
+        now = time.monotonic()
+        silence = 3 * (beat_of(timeout) or 0)
+        with self._lock:
+            running = [state for state in self.ranks.values() if state.ended is None]
+            if not running or any(now - state.moved_at < timeout for state in running):
+                return None
+            missing = [rank for rank in range(self._size) if rank not in self.ranks]
+            if missing:
+                self.ranks[missing[0]] = RankState(missing[0], heard_at=0.0)
+            hung = min(
+                [self.ranks[rank] for rank in missing[:1]] or running,
+                key=lambda one: (now - one.heard_at < silence, one.signs, one.moved_at),
+            )
+            hung.ended, hung.ended_at = "hung", now
+            hung.failure = {"is_answering": now - hung.heard_at < silence}
+            return hung
 
     def first_failure(self) -> RankState | None:
         """Return the rank that failed first, once those that failed have fallen silent.
@@ -114,7 +155,7 @@ class Listener:
                     break
             time.sleep(0.05)
         with self._lock:
-            failed = [state for state in self.ranks.values() if state.ended in ("failed", "lost")]
+            failed = [state for state in self.ranks.values() if state.ended not in (None, "done")]
         failed.sort(key=lambda one: (bool(one.failure.get("is_collective")), one.ended_at))
         return failed[0] if failed else None
 
@@ -146,6 +187,13 @@ class Listener:
         kind = message.get("event")
         with self._lock:
             current = self.ranks.get(state.rank) is state
+            state.heard_at = time.monotonic()
+            if kind == "alive":
+                if message["count"] > state.signs:
+                    state.moved_at = state.heard_at
+                state.signs, state.where = message["count"], message["where"]
+                return
+            state.moved_at = state.heard_at
             if kind in ("done", "failed"):
                 state.ended, state.ended_at = kind, time.monotonic()
                 state.failure = message
@@ -154,3 +202,28 @@ class Listener:
                 state.epoch, state.step = message["epoch"], message["step"]
         if state.rank == 0 and current:
             self._on_event(message)
+
+
+@contextmanager
+def watching(
+    listener: Listener, hang_timeout: float | None, on_hang: Callable[[], None]
+) -> Iterator[None]:
+    """Call `on_hang` once, from a thread of its own, when the ranks hang."""
+    if hang_timeout is None:
+        yield
+        return
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(min(1.0, hang_timeout / 10)):
+            if listener.find_hung(hang_timeout):
+                on_hang()
+                return
+
+    thread = threading.Thread(target=watch, name="watch-ranks", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pipelines.config.train import Train
 from pipelines.features.spec import ModelInput
 
 if TYPE_CHECKING:
+    from pipelines.feed.plan import EpochPlan
     from pipelines.lake.snapshot import Snapshot
 
 EVALUATION_ROWS = 8192
@@ -28,6 +29,12 @@ class Epoch:
 class Rows(Protocol):
     """Gives a rank its rows."""
 
+    def check(self) -> None:
+        """Raise, on the driver and before any rank starts, where rows can't be read as asked."""
+
+    def with_threads(self, threads: int) -> Rows:
+        """Return the same rows, read by as many threads as the rank has cores."""
+
     def training(self, epoch: int, rank: int, size: int, start_step: int) -> Epoch:
         """Return a rank's part of training epoch `epoch` (from 0), from `start_step` on."""
 
@@ -42,22 +49,25 @@ class FeedRows:
     snapshots: Mapping[str, Snapshot]
     inputs: Sequence[ModelInput]
     settings: Train
+    threads: int = 1
+
+    def check(self) -> None:
+        """Raise SchemaError for columns a version lacks, PlanError for ranks that don't fit."""
+        for snapshot in self.snapshots.values():
+            self._columns().check(snapshot)
+        self._plan(0).for_rank(0, self.settings.ranks)
+
+    def with_threads(self, threads: int) -> FeedRows:
+        """Return the same rows, read by `threads` threads."""
+        return replace(self, threads=threads)
 
     def training(self, epoch: int, rank: int, size: int, start_step: int) -> Epoch:
         """Return a rank's part of a training epoch."""
         from pipelines.feed.dataset import make_dataset
-        from pipelines.feed.plan import plan_epoch
 
-        plan = plan_epoch(
-            self.snapshots["train"],
-            seed=self.settings.seed,
-            epoch=epoch,
-            global_batch_size=self.settings.batch_size,
-            streams=self.settings.streams,
-            window_rows=self.settings.window_rows,
-        )
+        plan = self._plan(epoch)
         part = plan.for_rank(rank, size, start_step=start_step)
-        return Epoch(make_dataset(part, self._columns()), plan.steps)
+        return Epoch(make_dataset(part, self._columns(), threads=self.threads), plan.steps)
 
     def evaluation(self, split: str, rank: int, size: int) -> Epoch:
         """Return a rank's part of a split."""
@@ -65,9 +75,22 @@ class FeedRows:
         from pipelines.feed.plan import plan_evaluation
 
         plan = plan_evaluation(self.snapshots[split], EVALUATION_ROWS * size, streams=size)
-        return Epoch(make_dataset(plan.for_rank(rank, size), self._columns()), plan.steps)
+        part = plan.for_rank(rank, size)
+        return Epoch(make_dataset(part, self._columns(), threads=self.threads), plan.steps)
 
     def _columns(self) -> Any:
         from pipelines.feed.columns import FeedColumns
 
         return FeedColumns.of(self.inputs)
+
+    def _plan(self, epoch: int) -> EpochPlan:
+        from pipelines.feed.plan import plan_epoch
+
+        return plan_epoch(
+            self.snapshots["train"],
+            seed=self.settings.seed,
+            epoch=epoch,
+            global_batch_size=self.settings.batch_size,
+            streams=self.settings.streams,
+            window_rows=self.settings.window_rows,
+        )

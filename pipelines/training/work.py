@@ -13,7 +13,14 @@ from pipelines.training.loop import Loop, OnStep, Surroundings
 from pipelines.training.rank import Rank
 from pipelines.training.rows import Rows
 
-_MAY_CHANGE = {"ranks", "max_restarts", "rank_wait", "checkpoint_steps"}
+_MAY_CHANGE = {
+    "ranks",
+    "max_restarts",
+    "rank_wait",
+    "hang_timeout",
+    "resources",
+    "checkpoint_steps",
+}
 
 
 @dataclass(frozen=True)
@@ -82,15 +89,16 @@ def train_rank(rank: Rank, work: Work) -> Trained:
     # Names of layers count from 1 again: dropout follows them, and Python workers are reused.
     keras.utils.clear_session()
     settings, collective = work.settings, rank.collective
+    rows = work.rows.with_threads(rank.threads)
     model = build_model(
         settings.model, work.inputs, settings.options, settings.seed, settings.outputs
     )
-    epoch = work.rows.training(0, collective.rank, collective.size, 0)
+    epoch = rows.training(0, collective.rank, collective.size, 0)
     pace = Pace(epoch.steps, settings.epochs, settings.batch_size)
     optimizer = build_optimizer(settings.optimizer, pace)
     around = Surroundings(
         settings=settings,
-        rows=work.rows,
+        rows=rows,
         collective=collective,
         reporter=rank.reporter,
         checkpoints=Checkpoints(work.folder, work.facts),

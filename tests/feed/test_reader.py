@@ -94,6 +94,38 @@ def test_the_twin_in_memory_hands_out_the_same_rows(
         assert read_rank(mine) == twin
 
 
+@settings(
+    deadline=None, max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    rows=st.lists(st.integers(1, 40), min_size=1, max_size=5),
+    group=st.integers(1, 25),
+    window=st.integers(1, 60),
+    size=st.sampled_from([1, 2, 3, 4]),
+    data=st.data(),
+)
+def test_live_rows_come_once_whatever_was_deleted(
+    make_table, tmp_path, rows, group, window, size, data
+):
+    path = make_table(rows, group, name=f"t{len(list(tmp_path.iterdir()))}")
+    starts = np.cumsum(rows) - rows
+    deleted = {
+        file: sorted(data.draw(st.sets(st.integers(0, count - 1), min_size=1)))
+        for file, count in enumerate(rows)
+        if data.draw(st.booleans())
+    }
+    gone = {int(starts[file]) + row for file, many in deleted.items() for row in many}
+    live = sorted(set(range(sum(rows))) - gone)
+    if len(live) < size:
+        return
+    if deleted:
+        delete_rows(path, deleted)
+    plan = plan_of(path, data.draw(st.integers(size, len(live))), window_rows=window)
+    found = read_epoch(plan, size)
+    assert sorted(found) == list(range(len(live)))
+    assert sorted(found.values()) == live
+
+
 def test_row_groups_come_in_the_order_of_first_need(make_table):
     plan = plan_of(make_table([400, 400]), streams=4, window_rows=40).for_rank(0, 1)
     layouts = {file.path: read_layout(plan, file) for file in plan.files}

@@ -6,6 +6,8 @@ import dataclasses
 import datetime as dt
 import functools
 import os
+import re
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,15 @@ import pytest
 from pipelines.config.load import load_pipeline
 from pipelines.config.normalize import Normalize
 from pipelines.config.train import Promote, Train
-from pipelines.errors import EmptySplit, FeatureError, GateRefused, SettingsError, TrainingError
+from pipelines.errors import (
+    EmptySplit,
+    FeatureError,
+    FeedError,
+    GateRefused,
+    SettingsError,
+    TrainingError,
+    VersionNotFound,
+)
 from pipelines.lake.catalog import Lake
 from pipelines.lake.read import read_at
 from pipelines.lake.snapshot import take_snapshot
@@ -127,7 +137,9 @@ def launched(spark, lake, training_set):
 
     spec = load_spec(spark, lake, "flights", "flights_training", training_set)
 
-    def launch_it(folder: Path, ranks: int, on_step: Any = None, progress: Any = None) -> Any:
+    def launch_it(
+        folder: Path, ranks: int, on_step: Any = None, progress: Any = None, **more: Any
+    ) -> Any:
         settings = Train.model_validate({**TRAIN, "ranks": ranks})
         place = lake.path(TABLE)
         snapshots = {
@@ -136,7 +148,7 @@ def launched(spark, lake, training_set):
         }
         rows = FeedRows(snapshots, spec.inputs, settings)
         work = Work(settings, spec.inputs, rows, str(folder), {TABLE: training_set}, on_step)
-        wanted = Ranks(ranks, settings.streams, wait=5, max_restarts=settings.max_restarts)
+        wanted = dataclasses.replace(Ranks.of(settings), wait=5, **more)
         return launch(spark, functools.partial(train_rank, work=work), wanted, progress)
 
     return launch_it
@@ -221,6 +233,30 @@ def test_when_all_restarts_fail_the_first_cause_is_named(launched, tmp_path):
         launched(tmp_path, 2, die)
 
 
+def test_a_rank_that_is_stuck_in_a_step_is_found_and_started_again(trained, launched, tmp_path):
+    stuck = tmp_path / "stuck"
+
+    def stick_once(rank: int, epoch: int, step: int) -> None:
+        if (rank, epoch, step) == (1, 1, 4) and not stuck.exists():
+            stuck.touch()
+            threading.Event().wait()
+
+    events: list[dict[str, Any]] = []
+    survived = launched(tmp_path / "run", 2, stick_once, events.append, hang_timeout=40.0)
+    result, _ = trained
+    assert survived.restarts == 1
+    for mine, other in zip(survived.weights, weights_in(result.details["bundle"]), strict=True):
+        np.testing.assert_array_equal(mine, other)
+    notes = [event["text"] for event in events if event["event"] == "note"]
+    assert "rank 1 (epoch 2, step 4) hung: no rank has moved for 40 seconds" in notes[0]
+    assert re.search(r"its process is alive, in test_train\.py, line \d+ \(stick_once\)", notes[0])
+
+
+def test_gpus_without_a_cluster_are_refused_before_ranks_start(open_run, training_set):
+    with pytest.raises(SettingsError, match=r"gpu: 1`: Spark \(local\[2\]\) deals out no GPUs"):
+        run_stage("train", open_run("gpus", resources={"gpu": 1}))
+
+
 def test_an_error_of_the_task_is_told_with_its_rank_and_not_tried_again(launched, tmp_path):
     def fail(rank: int, epoch: int, step: int) -> None:
         if rank == 1:
@@ -232,6 +268,44 @@ def test_an_error_of_the_task_is_told_with_its_rank_and_not_tried_again(launched
     assert not [event for event in events if event["event"] == "note"]
 
 
+def test_a_file_that_a_vacuum_removed_ends_the_training_and_is_named(spark, tmp_path):
+    from pipelines.training.launcher import Ranks, launch
+    from pipelines.training.work import train_rank
+    from tests.training.delta import work_on, write_training_set
+    from tests.training.memory import settings
+
+    table = tmp_path / "table"
+    write_training_set(table)
+    work = work_on(table, tmp_path / "run", settings(ranks=2))
+    lost = work.rows.snapshots["train"].files[0].path
+    (table / lost).unlink()
+    events: list[dict[str, Any]] = []
+    with pytest.raises(FeedError, match=rf"lacks a file of version 6: {lost}\. A VACUUM removed"):
+        launch(spark, functools.partial(train_rank, work=work), Ranks(2), events.append)
+    assert not [one for one in events if one["event"] == "note"], "starting again would not help"
+
+
+def test_ranks_share_the_cores_whatever_their_python_workers_did_before(spark):
+    from pipelines.training.launcher import Ranks, launch
+
+    def threads_of(rank: Any) -> tuple[int, ...]:
+        import tensorflow as tf
+
+        found = tf.config.threading
+        return (
+            rank.threads,
+            found.get_intra_op_parallelism_threads(),
+            found.get_inter_op_parallelism_threads(),
+            int(os.environ["OMP_NUM_THREADS"]),
+            os.getpid(),
+        )
+
+    *two, first = launch(spark, threads_of, Ranks(2))
+    *one, second = launch(spark, threads_of, Ranks(1))
+    assert (two, one) == ([1] * 4, [2] * 4)
+    assert first != second, "the worker of a rank with one thread is not taken for one with two"
+
+
 def test_more_ranks_than_slots_are_refused_with_the_number_there_is(open_run, training_set):
     with pytest.raises(TrainingError, match=r"needs 4 slots .* \(local\[2\]\) has 2"):
         run_stage("train", open_run("too-many", ranks=4))
@@ -240,6 +314,13 @@ def test_more_ranks_than_slots_are_refused_with_the_number_there_is(open_run, tr
 def test_a_batch_larger_than_the_training_split_is_refused(open_run, training_set):
     with pytest.raises(SettingsError, match="5000` is more than the 1000 rows"):
         run_stage("train", open_run("too-large", batch_size=5000))
+
+
+def test_a_version_that_no_longer_exists_is_refused_before_ranks_start(open_run, training_set):
+    run = open_run("gone")
+    run.resolve("train", lambda: {TABLE: 99, "gold.flights": 1})
+    with pytest.raises(VersionNotFound, match="99"):
+        run_stage("train", run)
 
 
 def test_an_unknown_option_is_refused_before_ranks_start(open_run, training_set):

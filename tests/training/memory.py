@@ -46,6 +46,12 @@ class MemoryRows:
     poisoned_row: int | None = None
     """Row of the first epoch's order whose numbers are infinite."""
 
+    def check(self) -> None:
+        pass
+
+    def with_threads(self, threads: int) -> MemoryRows:
+        return self
+
     def training(self, epoch: int, rank: int, size: int, start_step: int) -> Epoch:
         rows = some_rows(self.num_rows, 1)
         order = np.random.default_rng([7, epoch]).permutation(self.num_rows)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import socket
+import subprocess
+import sys
 import time
 
 import pytest
 
-from pipelines.errors import NotFiniteLoss
+from pipelines.errors import NotFiniteLoss, TrainingError
 from pipelines.training.launcher import largest_divisor
-from pipelines.training.rank import describe, slots
-from pipelines.training.report import Listener, Reporter
+from pipelines.training.rank import describe, given_gpus, prepare, slots
+from pipelines.training.report import Listener, Reporter, beat_of
+from pipelines.training.signs import beating
 
 
 @pytest.mark.parametrize(
@@ -37,7 +42,7 @@ def heard():
 @pytest.fixture
 def listener(heard):
     made = Listener("127.0.0.1", "127.0.0.1", heard.append)
-    made.begin(0)
+    made.begin(0, 2)
     yield made
     made.close()
 
@@ -87,8 +92,148 @@ def test_a_broken_collective_is_not_the_first_cause_even_if_it_is_told_first(lis
     assert failed.failure["message"] == "the cause"
 
 
+def heartbeat(count: int, where: str = "step.py, line 7 (run)") -> dict:
+    return {"event": "alive", "count": count, "where": where}
+
+
+def since(listener, rank: int, moved: float, heard: float) -> None:
+    """Set how many seconds ago a rank moved and was heard."""
+    state, now = listener.ranks[rank], time.monotonic()
+    state.moved_at, state.heard_at = now - moved, now - heard
+
+
+@pytest.fixture
+def two_ranks(listener):
+    ranks = [Reporter(listener.address, rank, 0) for rank in (0, 1)]
+    for count, one in zip((8, 7), ranks, strict=True):
+        one.tell({"event": "step", "epoch": 1, "step": 5})
+        one.tell(heartbeat(count))
+    until(lambda: {s.signs for s in listener.ranks.values()} == {7, 8})
+    yield ranks
+    for one in ranks:
+        one.close()
+
+
+def test_ranks_hang_when_none_of_them_has_moved_for_the_timeout(listener, two_ranks) -> None:
+    since(listener, 0, moved=1, heard=0)
+    since(listener, 1, moved=99, heard=0)
+    assert listener.find_hung(60) is None, "the others still go on"
+    since(listener, 0, moved=61, heard=0)
+    hung = listener.find_hung(60)
+    assert hung is listener.ranks[1], "rank 0 has come one step further, and waits"
+    assert hung.failure == {"is_answering": True}
+    assert listener.first_failure() is hung
+
+
+def test_a_rank_that_does_not_answer_is_the_cause_even_if_it_is_not_behind(listener, two_ranks):
+    since(listener, 0, moved=70, heard=20)
+    since(listener, 1, moved=70, heard=1)
+    hung = listener.find_hung(60)
+    assert hung is listener.ranks[0]
+    assert hung.failure == {"is_answering": False}
+
+
+def test_heartbeats_alone_are_no_sign_of_progress(listener, two_ranks) -> None:
+    since(listener, 0, moved=61, heard=61)
+    since(listener, 1, moved=61, heard=61)
+    two_ranks[1].tell(heartbeat(7, where="model.py, line 3 (call)"))
+    until(lambda: listener.ranks[1].where == "model.py, line 3 (call)")
+    assert listener.find_hung(60) is listener.ranks[0]
+    listener.ranks[0].ended = None
+    two_ranks[0].tell(heartbeat(9))
+    until(lambda: listener.ranks[0].signs == 9)
+    assert listener.find_hung(60) is None, "a step more is one"
+
+
+def test_a_rank_that_never_came_is_the_one_the_others_wait_for(listener) -> None:
+    first = Reporter(listener.address, 0, 0)
+    until(lambda: 0 in listener.ranks)
+    since(listener, 0, moved=61, heard=0)
+    hung = listener.find_hung(60)
+    assert hung is not None
+    assert hung.place == "rank 1 (before its first step)"
+    first.close()
+
+
+def test_ranks_that_are_done_do_not_hang(listener, two_ranks) -> None:
+    for rank, one in enumerate(two_ranks):
+        one.tell({"event": "done"})
+        until(lambda rank=rank: listener.ranks[rank].ended)
+        since(listener, rank, moved=99, heard=99)
+    assert listener.find_hung(60) is None
+
+
+def test_several_heartbeats_fit_into_the_timeout_and_none_come_without_one() -> None:
+    assert [beat_of(one) for one in (600, 10, None)] == [5.0, 2.0, None]
+
+
+def test_a_heartbeat_says_where_the_rank_is() -> None:
+    told = []
+    with beating(told.append, 0.01):
+        until(lambda: told)
+    assert told[0]["count"] == 0
+    assert re.fullmatch(r"test_launcher\.py, line \d+ \((until|<lambda>)\)", told[0]["where"])
+    silent: list = []
+    with beating(silent.append, None):
+        pass
+    assert silent == []
+
+
+class Given:
+    """Stands for what Spark says of a task's GPUs."""
+
+    addresses = ("3", "5")
+
+
+def test_a_rank_gets_the_gpus_spark_gave_its_task() -> None:
+    assert given_gpus({"gpu": Given()}, 2) == ["3", "5"]
+    assert given_gpus({}, 0) == []
+    with pytest.raises(TrainingError, match=r"the GPUs \[\], expected 1"):
+        given_gpus({}, 1)
+
+
+def test_gpus_and_threads_of_a_worker_that_has_tensorflow_already_can_not_change(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow", object())
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    with pytest.raises(TrainingError, match=r"GPU 1 can't be given .* CUDA_VISIBLE_DEVICES=0"):
+        prepare(1, ["1"])
+
+
+PREPARED = """
+import json, os, sys
+from pipelines.training.rank import prepare
+prepare(*json.loads(sys.argv[1]))
+import tensorflow as tf
+threading = tf.config.threading
+found = [threading.get_intra_op_parallelism_threads(), threading.get_inter_op_parallelism_threads()]
+found += [os.environ["OMP_NUM_THREADS"], os.environ["CUDA_VISIBLE_DEVICES"]]
+try:
+    prepare(found[0] + 1)
+    said = "nothing"
+except Exception as error:
+    said = str(error)
+print(json.dumps([*found, said]))
+"""
+
+
+@pytest.mark.tensorflow
+def test_a_rank_keeps_to_its_threads_and_gpus(project) -> None:
+    asked = json.dumps([3, ["4", "6"]])
+    environment = {**os.environ, "PYTHONPATH": str(project)}
+    ended = subprocess.run(
+        [sys.executable, "-c", PREPARED, asked],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    *found, said = json.loads(ended.stdout)
+    assert found == [3, 3, "3", "4,6"]
+    assert "computes with 3 threads in this Python worker, expected 4" in said
+
+
 def test_earlier_attempts_and_strangers_are_not_heard(listener, heard) -> None:
-    listener.begin(1)
+    listener.begin(1, 2)
     late = Reporter(listener.address, 0, 0)
     late.tell({"event": "step", "epoch": 1, "step": 1})
     stranger = socket.create_connection((listener.address.host, listener.address.port))

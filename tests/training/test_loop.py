@@ -127,6 +127,22 @@ def test_early_stopping_ends_with_the_best_weights(tmp_path: Path) -> None:
     assert same_weights(trained, best_only)
 
 
+def test_the_best_weights_survive_a_stop_that_comes_after_them(tmp_path: Path) -> None:
+    chosen = settings(
+        epochs=40,
+        options={"hidden": [64, 32]},
+        optimizer={"learning_rate": 0.05},
+        early_stopping={"monitor": "val_loss", "patience": 3},
+    )
+    whole = train(tmp_path / "whole", chosen)
+    assert whole.best_epoch == len(whole.history) - 3
+    with pytest.raises(Stopped):
+        train(tmp_path / "stopped", chosen, on_step=stop_at(whole.best_epoch + 1, 0))
+    resumed = train(tmp_path / "stopped", chosen)
+    assert (resumed.best_epoch, len(resumed.history)) == (whole.best_epoch, len(whole.history))
+    assert same_weights(resumed, whole)
+
+
 def test_early_stopping_can_watch_roc_auc(tmp_path: Path) -> None:
     chosen = settings(epochs=4, early_stopping={"monitor": "val_roc_auc", "patience": 9})
     trained = train(tmp_path, chosen)
