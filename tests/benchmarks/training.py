@@ -140,6 +140,7 @@ def spark_session(cores: int) -> Any:
         "spark.master": f"local[{cores}]",
         "spark.driver.memory": "2g",
         "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
         "spark.python.worker.reuse": "false",
         "spark.sql.warehouse.dir": Path(tempfile.gettempdir()).as_uri(),
     }
