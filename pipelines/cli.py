@@ -215,13 +215,10 @@ def _close(options: Options, as_json: bool, done: dict[str, Any]) -> None:
 
 
 def _gather(options: Options) -> Any:
-    from pipelines.lake.catalog import Lake
-    from pipelines.run import resolve_place
     from pipelines.summary import gather
 
-    pipeline = options.pipeline()
     with results_only():
-        return gather(pipeline, Lake(resolve_place(pipeline.root, pipeline.lake)))
+        return gather(options.pipeline(), _lake(options))
 
 
 def _show(found: Any) -> None:
@@ -250,6 +247,60 @@ def summary(
         _print_json(asdict(found))
     else:
         _show(found)
+
+
+@app.command(rich_help_panel="Looking and checking")
+def runs(
+    pipeline: Name,
+    env: Env = None,
+    lake: LakeUri = None,
+    stage: Annotated[str | None, typer.Option("--stage", help="Of this stage alone.")] = None,
+    last: Annotated[int, typer.Option("--last", min=1, help="How many, newest last.")] = 20,
+    overrides: Set = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Show what ran: stage, logical date, rows, versions, seconds."""
+    from pipelines.lineage.show import run_lines, runs_of
+
+    found = runs_of(_lake(Options(pipeline, env, lake, tuple(overrides or ()))), pipeline, stage)
+    found = found[-last:]
+    if as_json:
+        _print_json([asdict(one) for one in found])
+    else:
+        print("\n".join(run_lines(found)))
+
+
+@app.command(rich_help_panel="Looking and checking")
+def lineage(
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="As `predictions.flights_late`.")],
+    version: Annotated[int | None, typer.Option("--version", help="By default the newest.")] = None,
+    pipeline: Annotated[str | None, typer.Option("--pipeline", help="Whose lake it is.")] = None,
+    env: Env = None,
+    lake: LakeUri = None,
+    overrides: Set = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Show the way back from a table to the landing files: versions and the runs between them."""
+    from pipelines.config.load import pipeline_names, project_root
+    from pipelines.lineage.show import lineage_lines, origin_in
+
+    names = [pipeline] if pipeline else pipeline_names(project_root())
+    lakes = [_lake(Options(name, env, lake, tuple(overrides or ()))) for name in names]
+    place, origin = origin_in(list(dict.fromkeys(lakes)), table, version)
+    if as_json:
+        _print_json(asdict(origin))
+    else:
+        print("\n".join(lineage_lines(place, origin)))
+
+
+def _lake(options: Options) -> Any:
+    from pipelines.lake.catalog import Lake
+    from pipelines.run import resolve_place
+
+    pipeline = options.pipeline()
+    return Lake(resolve_place(pipeline.root, pipeline.lake))
 
 
 @app.command(rich_help_panel="Looking and checking")

@@ -15,8 +15,8 @@ from pipelines.config import Pipeline
 _PACKAGE = Path(__file__).resolve().parent
 # What shows, starts or schedules a stage changes nothing in its tables.
 _OUTSIDE = (
-    *("cli", "doctor", "explore", "orchestration", "progress", "runner", "story", "summary"),
-    *("terminal", "user_errors"),
+    *("cli", "doctor", "explore", "lineage", "orchestration", "progress", "runner", "story"),
+    *("summary", "terminal", "user_errors"),
 )
 
 

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 
 from pipelines.config import Pipeline
 from pipelines.errors import LakeError, TidemillError, TrainingError, UsageError, nearest
-from pipelines.fingerprint import fingerprint
+from pipelines.fingerprint import code_hash, fingerprint
 from pipelines.lake import files
 from pipelines.lake.catalog import Lake
 from pipelines.lake.session import spark_session
+from pipelines.lineage.records import Hashes, RunRecord, keep
 from pipelines.run import Progress, Run, StageResult, Stopwatch, new_run_id, resolve_place
 from pipelines.user_errors import user_errors
 
@@ -127,11 +128,13 @@ def stored_result(stage: str, run: Run) -> StageResult | None:
 
 def _run(stage: str, run: Run) -> StageResult:
     module = importlib.import_module(f"pipelines.stages.{stage}")
-    watch = Stopwatch()
+    watch, started_at = Stopwatch(), dt.datetime.now(dt.UTC)
     try:
         with user_errors(stage, run):
             result: StageResult = module.run(run)
-            stored = {"fingerprint": _fingerprint(stage, run), "result": asdict(result)}
+            hashes = Hashes(_fingerprint(stage, run), code_hash())
+            keep(run, RunRecord.of(run, result, started_at, hashes))
+            stored = {"fingerprint": hashes.settings, "result": asdict(result)}
             content = json.dumps(stored, sort_keys=True, default=str)
             files.write_text(run.spark, _result_place(stage, run), content)
     except BaseException as error:

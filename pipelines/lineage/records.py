@@ -1,0 +1,131 @@
+"""The table `monitoring.runs`: one row for each time a stage came to its end.
+
+A row is a record of what happened, so a repeated run adds one: it says that nothing was new. The
+same attempt is never recorded twice (its row goes in under a transaction id of its own).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from pipelines.errors import TableNotFound
+from pipelines.lake.catalog import Lake, Table
+from pipelines.lake.write import append_once
+from pipelines.run import Run, StageResult
+
+if TYPE_CHECKING:
+    from pyspark.sql.types import StructType
+
+TABLE = Table("monitoring", "runs")
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run of a stage. `read`, `written` map tables to versions; times are UTC."""
+
+    run_id: str
+    stage: str
+    pipeline: str
+    date: str | None
+    since: str | None
+    started_at: dt.datetime
+    seconds: float
+    read: Mapping[str, int] = field(default_factory=dict)
+    written: Mapping[str, int] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
+    settings_hash: str = ""
+    """Of the settings, queries and code that the result depends on."""
+    code_version: str = ""
+    """Release of this package, and a hash of its code."""
+
+    @classmethod
+    def of(cls, run: Run, result: StageResult, started_at: dt.datetime, was: Hashes) -> RunRecord:
+        """Return the record of a stage that has just ended."""
+        return cls(
+            run_id=run.run_id,
+            stage=result.stage,
+            pipeline=result.pipeline,
+            date=result.date or (str(run.date) if run.date else None),
+            since=str(run.since) if run.since else None,
+            started_at=started_at,
+            seconds=result.seconds,
+            read=result.read,
+            written=result.written,
+            counts=result.counts,
+            details=result.details,
+            settings_hash=was.settings,
+            code_version=f"{version('tidemill')}+{was.code[:12]}",
+        )
+
+
+@dataclass(frozen=True)
+class Hashes:
+    """What a result depended on, as hashes."""
+
+    settings: str
+    code: str
+
+
+def keep(run: Run, record: RunRecord) -> int:
+    """Append a record to the runs table; return the table's version."""
+    row = asdict(record)
+    row["details"] = json.dumps(record.details, sort_keys=True, default=str)
+    for name in ("read", "written", "counts"):
+        row[name] = {key: int(value) for key, value in row[name].items()}
+    df = run.spark.createDataFrame([row], _schema()).coalesce(1)
+    attempt = f"{record.run_id} {record.stage}"
+    return append_once(df, run.lake, TABLE, attempt, int(record.started_at.timestamp() * 1e6))
+
+
+def _schema() -> StructType:
+    from pyspark.sql import types as T
+
+    text, numbers = T.StringType(), T.MapType(T.StringType(), T.LongType())
+    types = {
+        **dict.fromkeys(("run_id", "stage", "pipeline", "date", "since"), text),
+        "started_at": T.TimestampType(),
+        "seconds": T.DoubleType(),
+        **dict.fromkeys(("read", "written", "counts"), numbers),
+        **dict.fromkeys(("details", "settings_hash", "code_version"), text),
+    }
+    return T.StructType([T.StructField(name, kind) for name, kind in types.items()])
+
+
+def read_records(lake: Lake) -> list[RunRecord]:
+    """Return all records of a lake, oldest first; none where nothing has run. Needs no Spark."""
+    rows = rows_of(lake, TABLE)
+    return sorted((_record(row) for row in rows), key=lambda one: one.started_at)
+
+
+def rows_of(
+    lake: Lake, table: Table | str, version: int | None = None, columns: Sequence[str] | None = None
+) -> list[dict[str, Any]]:
+    """Return the rows of a small table that only grows; none where it does not exist."""
+    import pyarrow.parquet as pq
+
+    from pipelines.lake.snapshot import take_snapshot
+    from pipelines.lake.storage import TableFiles
+
+    try:
+        snapshot = take_snapshot(lake.path(table), version)
+    except TableNotFound:
+        return []
+    files, rows = TableFiles(snapshot.table), []
+    for file in snapshot.files:
+        with files.open(file.path) as handle:
+            rows += pq.ParquetFile(handle).read(columns=columns).to_pylist()
+    return rows
+
+
+def _record(row: dict[str, Any]) -> RunRecord:
+    for name in ("read", "written", "counts"):
+        row[name] = dict(row[name] or [])
+    row["details"] = json.loads(row["details"])
+    row["started_at"] = row["started_at"].replace(tzinfo=dt.UTC)
+    return RunRecord(**row)

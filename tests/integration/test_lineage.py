@@ -1,0 +1,69 @@
+"""The runs table, and the way back from predictions, on real tables."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from pipelines.errors import TableNotFound, UsageError
+from pipelines.lake.write import append_once
+from pipelines.lineage.records import Hashes, RunRecord, keep, read_records
+from pipelines.lineage.show import lineage_lines, origin_in, run_lines, runs_of
+from pipelines.run import StageResult
+
+pytestmark = pytest.mark.spark
+HASHES = Hashes("a1b2", "c3" * 20)
+
+
+def note(run, stage, minute, **more):
+    at = dt.datetime(2013, 1, 5, 3, minute, tzinfo=dt.UTC)
+    result = StageResult(stage, "flights", f"run{minute}", seconds=1.5, **more)
+    record = RunRecord.of(run, result, at, HASHES)
+    keep(run, record)
+    return record
+
+
+def test_records_come_back_as_they_were_kept(open_test_run) -> None:
+    run = open_test_run(date=dt.date(2013, 1, 4))
+    assert read_records(run.lake) == []
+    first = note(
+        run, "clean", 1, read={"bronze.a": 3}, written={"silver.a": 1}, counts={"rows_in": 9}
+    )
+    second = note(run, "score", 2, details={"model": "m", "metrics": {"f1": 0.5}})
+    assert read_records(run.lake) == [first, second]
+    assert (first.date, first.settings_hash) == ("2013-01-04", "a1b2")
+    assert first.code_version.endswith("+c3c3c3c3c3c3")
+    # The same attempt again, as after a lost answer: it is there once.
+    keep(run, second)
+    assert read_records(run.lake) == [first, second]
+
+
+def test_from_a_table_to_its_landing_files(open_test_run, spark) -> None:
+    run = open_test_run()
+    ledger = spark.createDataFrame([("in/1.csv",), ("in/2.csv",), ("in/2.csv",)], "path string")
+    files = append_once(ledger, run.lake, "bronze.a_files", "test", 1)
+    note(run, "ingest", 1, written={"bronze.a": 1, "bronze.a_files": files})
+    note(run, "clean", 2, read={"bronze.a": 1}, written={"silver.a": 0})
+    _, origin = origin_in([run.lake], "silver.a", None)
+    assert list(lineage_lines(run.lake, origin)) == [
+        f"silver.a@0  <- clean, run {run.run_id}",
+        f"  bronze.a@1  <- ingest, run {run.run_id}",
+        "    2 landing files: in/1.csv .. in/2.csv",
+    ]
+    with pytest.raises(
+        TableNotFound, match=r"wrote silver\.b; known tables.*Did you mean 'silver\.a'"
+    ):
+        origin_in([run.lake], "silver.b", None)
+
+
+def test_runs_are_shown_by_stage(open_test_run) -> None:
+    run = open_test_run()
+    note(run, "clean", 1, written={"silver.a": 1}, counts={"rows_in": 1234, "flights.rows_in": 1})
+    note(run, "score", 2)
+    lines = list(run_lines(runs_of(run.lake, "flights")))
+    assert len(lines) == 3
+    assert lines[1].endswith("rows_in=1,234 silver.a@1")
+    assert [one.stage for one in runs_of(run.lake, "flights", "score")] == ["score"]
+    with pytest.raises(UsageError, match=r"'scor'.*Did you mean 'score'"):
+        runs_of(run.lake, "flights", "scor")
