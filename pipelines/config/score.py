@@ -13,7 +13,7 @@ class Score(Settings):
     model: str
     """Registered name of the model, and of its predictions table."""
     batch_size: int = Field(8192, ge=1)
-    """Rows given to the model at once."""
+    """Rows given to the model at once; smaller where rows are large (images are decoded then)."""
     decision_threshold: float = Field(0.5, gt=0, lt=1)
     """Probability from which a row counts as positive."""
 

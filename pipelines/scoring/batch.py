@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipelines.config.losses import Task
 from pipelines.features.spec import FeatureSpec
 from pipelines.features.to_sql import check_raw_columns, to_sql
-from pipelines.scoring.workers import ScoredInput, score_batches
+from pipelines.scoring.workers import OUTPUTS, Job, ScoredInput, model_key, score_batches
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,7 +36,7 @@ class Provenance:
 def predict(
     features: DataFrame, bundle: Bundle, carried: Sequence[str], num_rows: int, batch_size: int
 ) -> DataFrame:
-    """Return the `carried` columns and `prediction` (double) of each feature row, lazily.
+    """Return the `carried` columns and `_outputs` (array of double) of each feature row, lazily.
 
     Raw features become model inputs by the bundle's own feature spec, in Spark; the model runs in
     vectorised batches on the executors. `num_rows` says how far to spread the work.
@@ -45,20 +46,24 @@ def predict(
 
     spec = FeatureSpec.from_json(bundle.feature_spec)
     check_raw_columns(spec, features.schema)
-    inputs = [ScoredInput(one.name, one.dtype) for one in spec.inputs]
     # A key column may also be a model input (carrier): each role gets a column of its own.
     roles = [F.col(name).alias(f"_key_{name}") for name in carried]
     selected = features.select(*roles, *[F.expr(expression) for expression in to_sql(spec)])
     tasks = max(1, -(-num_rows // _ROWS_PER_TASK))
     schema = T.StructType(
         [T.StructField(f"_key_{name}", features.schema[name].dataType) for name in carried]
-        + [T.StructField("prediction", T.DoubleType())]
+        + [T.StructField(OUTPUTS, T.ArrayType(T.DoubleType()))]
     )
     model = features.sparkSession.sparkContext.broadcast(bundle)
-    names = [f"_key_{name}" for name in carried]
+    job = Job(
+        inputs=tuple(ScoredInput(one.name, one.dtype, one.kind, one.shape) for one in spec.inputs),
+        carried=tuple(f"_key_{name}" for name in carried),
+        batch_size=batch_size,
+        model_key=model_key(bundle),
+    )
 
     def score(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
-        return score_batches(batches, model, inputs, names, batch_size)
+        return score_batches(batches, model, job)
 
     scored = selected.coalesce(tasks).mapInArrow(score, schema)
     return scored.withColumnsRenamed({f"_key_{name}": name for name in carried})
@@ -70,23 +75,32 @@ def prediction_rows(
     date: str,
     threshold: float,
     provenance: Provenance,
-    binary: bool = True,
+    task: Task = "binary",
 ) -> DataFrame:
-    """Return rows of `predictions.<model>`.
+    """Return rows of `predictions.<model>` from what `predict` gives.
 
     Binary models fill `prediction` (probability of class 1) and `predicted_class`; models of more
-    classes will fill `probabilities` too, models of a number leave `predicted_class` null.
+    classes `predicted_class` (the likeliest, the first of equals), `prediction` (its probability)
+    and `probabilities`; models of a number `prediction` alone.
     """
     from pyspark.sql import functions as F
 
-    predicted_class = (F.col("prediction") >= F.lit(threshold)).cast("int")
+    outputs = F.col(OUTPUTS)
+    prediction = F.array_max(outputs) if task == "classes" else F.get(outputs, F.lit(0))
+    if task == "binary":
+        predicted_class = (prediction >= F.lit(threshold)).cast("int")
+    elif task == "classes":
+        predicted_class = (F.array_position(outputs, F.array_max(outputs)) - 1).cast("int")
+    else:
+        predicted_class = F.lit(None).cast("int")
+    probabilities = outputs if task == "classes" else F.lit(None).cast("array<double>")
     others = list(dict.fromkeys([*key, date]))
     return scored.select(
         *others,
         F.col(date).alias("scoring_date"),
-        "prediction",
-        (predicted_class if binary else F.lit(None).cast("int")).alias("predicted_class"),
-        F.lit(None).cast("array<double>").alias("probabilities"),
+        prediction.alias("prediction"),
+        predicted_class.alias("predicted_class"),
+        probabilities.alias("probabilities"),
         F.lit(provenance.model_name).alias("model_name"),
         F.lit(provenance.model_version).cast("int").alias("model_version"),
         F.lit(provenance.feature_table_version).cast("bigint").alias("feature_table_version"),

@@ -1,4 +1,4 @@
-"""What runs in a Python worker of an executor: batches of model inputs to probabilities.
+"""What runs in a Python worker of an executor: batches of model inputs to the model's outputs.
 
 The model is loaded once per worker process and kept for its later tasks: importing TensorFlow and
 loading cost seconds, a batch costs milliseconds.
@@ -6,12 +6,16 @@ loading cost seconds, a batch costs milliseconds.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
+from pipelines.errors import ScoringError
+from pipelines.features.images import EXPECTED, decode
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,23 +25,44 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 
+OUTPUTS = "_outputs"
 _loaded: dict[str, Any] = {}
 
 
 @dataclass(frozen=True)
 class ScoredInput:
-    """A model input by name, with its numpy type (`float32`, `int32`)."""
+    """A model input: name, numpy type (`float32`, `int32`), kind and a row's shape."""
 
     name: str
     dtype: str
+    kind: str = "numeric"
+    shape: tuple[int, ...] = ()
 
 
-def predictor(bundle: Bundle) -> Callable[[dict[str, Array]], Array]:
+@dataclass(frozen=True)
+class Job:
+    """What a worker does: columns it hands on, inputs it makes, rows it gives the model at once.
+
+    `model_key` names the model by its content: two trainings may share a run id, not a key.
+    """
+
+    inputs: tuple[ScoredInput, ...]
+    carried: tuple[str, ...]
+    batch_size: int
+    model_key: str
+
+
+def model_key(bundle: Bundle) -> str:
+    """Return a name for the bundle's model, by its content."""
+    return hashlib.sha256(bundle.model).hexdigest()
+
+
+def predictor(bundle: Bundle, key: str) -> Callable[[dict[str, Array]], Array]:
     """Return the bundle's compiled model, loading it when this process meets it first.
 
-    The function takes inputs by name, each (rows,), and returns float64 (rows, outputs).
+    The function takes inputs by name, each (rows, *shape), and returns float64 (rows, outputs).
     """
-    if bundle.run_id not in _loaded:
+    if key not in _loaded:
         import tensorflow as tf
 
         model = bundle.load_model()
@@ -50,33 +75,60 @@ def predictor(bundle: Bundle) -> Callable[[dict[str, Array]], Array]:
             return output
 
         _loaded.clear()
-        _loaded[bundle.run_id] = predict
-    found: Callable[[dict[str, Array]], Array] = _loaded[bundle.run_id]
+        _loaded[key] = predict
+    found: Callable[[dict[str, Array]], Array] = _loaded[key]
     return found
 
 
 def score_batches(
-    batches: Iterable[pa.RecordBatch],
-    bundle: Broadcast[Bundle],
-    inputs: list[ScoredInput],
-    carried: list[str],
-    batch_size: int,
+    batches: Iterable[pa.RecordBatch], bundle: Broadcast[Bundle], job: Job
 ) -> Iterator[pa.RecordBatch]:
-    """Add the column `prediction` to the `carried` columns of each batch of model inputs."""
+    """Add the column `_outputs` (lists) to the `carried` columns of each batch of model inputs."""
     import pyarrow as pa
 
     for batch in batches:
         if batch.num_rows == 0:
             continue
-        predict = predictor(bundle.value)
-        arrays = {
-            one.name: batch.column(one.name).to_numpy(zero_copy_only=False).astype(one.dtype)
-            for one in inputs
-        }
-        parts = [
-            predict({name: values[start : start + batch_size] for name, values in arrays.items()})
-            for start in range(0, batch.num_rows, batch_size)
-        ]
-        prediction = np.concatenate(parts)[:, 0]
-        columns = [batch.column(name) for name in carried]
-        yield pa.RecordBatch.from_arrays([*columns, pa.array(prediction)], [*carried, "prediction"])
+        predict = predictor(bundle.value, job.model_key)
+        parts = []
+        for start in range(0, batch.num_rows, job.batch_size):
+            part = batch.slice(start, job.batch_size)
+            parts.append(predict({one.name: _array(part, one, job) for one in job.inputs}))
+        outputs = np.concatenate(parts)
+        ends = np.arange(len(outputs) + 1, dtype=np.int32) * outputs.shape[1]
+        lists = pa.ListArray.from_arrays(pa.array(ends), pa.array(outputs.ravel()))
+        columns = [batch.column(name) for name in job.carried]
+        yield pa.RecordBatch.from_arrays([*columns, lists], [*job.carried, OUTPUTS])
+
+
+def _array(batch: pa.RecordBatch, one: ScoredInput, job: Job) -> Array:
+    """Return a model input's column as (rows, *shape)."""
+    column = batch.column(one.name)
+    if one.kind == "image":
+        return _images(batch, one, job)
+    if one.shape:
+        column = column.flatten()
+    values: Array = column.to_numpy(zero_copy_only=False).astype(one.dtype)
+    return values.reshape(-1, *one.shape)
+
+
+def _images(batch: pa.RecordBatch, one: ScoredInput, job: Job) -> Array:
+    import tensorflow as tf
+
+    files = batch.column(one.name).to_numpy(zero_copy_only=False)
+    if not len(files):
+        return np.empty((0, *one.shape), np.float32)
+    images, failed = decode(tf.constant(files), one.shape)
+    bad = int(failed)
+    if bad >= 0:
+        row = ", ".join(
+            f"{name.removeprefix('_key_')}={batch.column(name)[bad].as_py()}"
+            for name in job.carried
+        )
+        raise ScoringError(
+            f"the image '{one.name}' of the row {row} can't be decoded ({len(files[bad]):,} bytes, "
+            f"beginning with {files[bad][:8]!r}); expected {EXPECTED}. Mend it at its source, or "
+            "leave the row out in `featurize`."
+        )
+    decoded: Array = images.numpy()
+    return decoded

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import FeatureError
+from pipelines.features.covered import add_covered
 from pipelines.features.query import Span, SqlFile, Tables, run_function, run_sql
 from pipelines.features.rows import check_columns, check_rows, check_same_columns
 from pipelines.lake.catalog import Table
@@ -55,6 +56,8 @@ def run(run: Run) -> StageResult:
         counts = check_rows(laid_out, settings, span)
         where = "true" if run.date is None else _between(settings.date, span)
         written = replace_slice(laid_out, run.lake, target, where, [settings.date])
+    # `score` tells by it a day without rows from one that was never made.
+    add_covered(run.spark, run.lake, run.pipeline.name, (span.since, span.until))
     details: dict[str, Any] = {"since": str(span.since), "until": str(span.until)}
     if not counts.rows:
         details["note"] = (

@@ -2,6 +2,9 @@
 
 A prediction is a record of what was said: rows are inserted only, one per key, scoring date and
 model version. A repeated run finds its rows there and changes nothing.
+
+A day without rows is no error, here as in `featurize`: nothing is written, and the result says so
+with a warning. An error it is where features of that day were never made.
 """
 
 from __future__ import annotations
@@ -10,7 +13,9 @@ import datetime as dt
 import logging
 from typing import TYPE_CHECKING, Any
 
+from pipelines.config.losses import task_of
 from pipelines.errors import ScoringError
+from pipelines.features.covered import Days, joined, read_covered
 from pipelines.lake.catalog import Table
 from pipelines.lake.read import latest_version, read_at, table_exists
 from pipelines.lake.write import insert_new
@@ -26,7 +31,7 @@ def run(run: Run) -> StageResult:
     """Score the features of `run.since`..`run.date`; without a date, those of the newest day.
 
     Raises NoChampion without a promoted model, TableNotFound without features, and ScoringError
-    where the features table holds no row of the dates asked for.
+    where the features table is empty, or was never made for the dates asked for.
     """
     from pyspark.sql import functions as F
 
@@ -45,8 +50,16 @@ def run(run: Run) -> StageResult:
     first, last = _range(run, features, date, source, resolved["features"])
     wanted = features.where(F.col(date).between(F.lit(first), F.lit(last)))
     num_rows = wanted.count()
+    details: dict[str, Any] = {
+        "since": str(first),
+        "model_name": settings.score.model,
+        "model_version": resolved["model_version"],
+    }
     if num_rows == 0:
-        raise ScoringError(_no_rows(features, date, source, resolved["features"], first, last))
+        _check_covered(run, features, f"{source}@{resolved['features']}", first, last)
+        details["note"] = f"{source} has no rows for {first} to {last}: nothing to score"
+        logger.warning("%s", details["note"])
+        run.progress({"event": "note", "text": details["note"]})
 
     scored = _already_scored(run, target, resolved["model_version"], first, last)
     missing = wanted if scored is None else wanted.join(scored, on=key, how="left_anti")
@@ -68,7 +81,7 @@ def run(run: Run) -> StageResult:
                 date,
                 settings.score.decision_threshold,
                 provenance,
-                binary=settings.train.loss == "binary_crossentropy",
+                task_of(bundle.manifest.get("settings", {}).get("loss", settings.train.loss)),
             ),
             run.lake,
             target,
@@ -76,27 +89,23 @@ def run(run: Run) -> StageResult:
             partition_by=["scoring_date"],
             prune=f"target.scoring_date BETWEEN DATE'{first}' AND DATE'{last}'",
         )
-        inserted, version = merged.inserted, merged.version
+        inserted, written = merged.inserted, {str(target): merged.version}
         _check_all_scored(run, target, resolved["model_version"], first, last, num_rows)
     else:
-        inserted, version = 0, latest_version(run.spark, run.lake, target)
+        inserted, written = 0, _standing(run, target)
     result = StageResult(
         stage="score",
         pipeline=settings.name,
         run_id=run.run_id,
         date=str(last),
         read={str(source): resolved["features"]},
-        written={str(target): version},
+        written=written,
         counts={
             "rows_in": num_rows,
             "inserted": inserted,
             "unchanged": num_rows - inserted,
         },
-        details={
-            "since": str(first),
-            "model_name": settings.score.model,
-            "model_version": resolved["model_version"],
-        },
+        details=details,
         seconds=watch.seconds,
     )
     logger.info("%s", result.line())
@@ -128,18 +137,31 @@ def _range(
     return run.since or last, last
 
 
-def _no_rows(
-    features: DataFrame, date: str, source: Table, version: int, first: dt.date, last: dt.date
-) -> str:
+def _check_covered(
+    run: Run, features: DataFrame, source: str, first: dt.date, last: dt.date
+) -> None:
+    """Raise ScoringError unless features have been made for some of the days, or around them."""
     from pyspark.sql import functions as F
 
-    found = features.select(F.min(date), F.max(date)).head()
-    covered = f"it covers {found[0]} to {found[1]}" if found and found[0] else "it is empty"
-    days = str(last) if first == last else f"{first} to {last}"
-    return (
-        f"{source}@{version} holds no rows for {days}; {covered}. Run `tidemill featurize` for "
-        "that date, or give another --date."
+    date = run.pipeline.featurize.date
+    ends = features.select(F.min(date), F.max(date)).head()
+    held: list[Days] = [(ends[0], ends[1])] if ends and ends[0] else []
+    covered = joined([*held, *read_covered(run.spark, run.lake, run.pipeline.name)])
+    if held and any(one[0] <= last and first <= one[1] for one in covered):
+        return
+    days = ", ".join(f"{one[0]} to {one[1]}" for one in covered)
+    asked = str(last) if first == last else f"{first} to {last}"
+    raise ScoringError(
+        f"{source} holds no rows for {asked}; "
+        + (f"features were made for {days}" if held else "it is empty")
+        + ". Run `tidemill featurize` for that date, or give another --date."
     )
+
+
+def _standing(run: Run, target: Table) -> dict[str, int]:
+    if not table_exists(run.spark, run.lake, target):
+        return {}
+    return {str(target): latest_version(run.spark, run.lake, target)}
 
 
 def _already_scored(

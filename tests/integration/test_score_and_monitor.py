@@ -5,6 +5,7 @@ import datetime as dt
 import pytest
 
 from pipelines.errors import NoChampion, ScoringError
+from pipelines.features.covered import add_covered
 from pipelines.lake.read import latest_version, read_at
 from pipelines.lake.write import replace_slice
 from pipelines.registry.bundle import save_bundle
@@ -82,11 +83,36 @@ def test_without_a_date_the_newest_day_is_scored(lake, features, promoted, open_
     assert run_stage("score", open_test_run()).date == str(SECOND)
 
 
-def test_a_day_without_flights_is_an_error_that_names_the_days_there_are(
+def test_a_day_that_was_never_made_is_an_error_that_names_the_days_there_are(
     features, promoted, open_test_run
 ):
-    with pytest.raises(ScoringError, match="no rows for 2013-02-01; it covers 2013-01-15 to"):
+    with pytest.raises(ScoringError, match=r"no rows for 2013-02-01; .* made for 2013-01-15 to"):
         run_stage("score", open_test_run(date=dt.date(2013, 2, 1)))
+
+
+def test_a_day_without_flights_is_scored_with_no_rows_and_a_warning(
+    spark, lake, features, promoted, open_test_run
+):
+    third, notes = dt.date(2013, 1, 17), []
+    add_covered(spark, lake, "flights", (SECOND, third))
+    for _ in range(2):  # without a table of predictions, and with one
+        empty = run_stage("score", open_test_run(date=third, progress=notes.append))
+        assert empty.counts == {"rows_in": 0, "inserted": 0, "unchanged": 0}
+        assert empty.details["note"].endswith(
+            "has no rows for 2013-01-17 to 2013-01-17: nothing to score"
+        )
+        run_stage("score", open_test_run(date=FIRST))
+    assert sum(note["event"] == "note" for note in notes) == 2
+    both = run_stage("score", open_test_run(since=SECOND, date=third))
+    assert both.counts["rows_in"] == 10
+    assert run_stage("monitor", open_test_run(date=third)).counts["predictions"] == 30
+
+
+def test_an_empty_features_table_can_t_be_scored(spark, lake, features, promoted, open_test_run):
+    replace_slice(features.limit(0), lake, "gold.flights", "true", partition_by=["flight_date"])
+    add_covered(spark, lake, "flights", (FIRST, SECOND))
+    with pytest.raises(ScoringError, match="no rows for 2013-01-15; it is empty"):
+        run_stage("score", open_test_run(date=FIRST))
 
 
 def test_scoring_without_a_champion_says_what_to_run(features, open_test_run):
