@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from pipelines.errors import FeatureError, nearest
 from pipelines.features.census import Census, Columns, has_label, take_census
+from pipelines.features.images import EXPECTED, is_image_sql
 from pipelines.features.layout import SMALLEST_BITS, FilePlan, lay_out, more_bits, plan_files
-from pipelines.features.spec import NUMBER_TYPES, FeatureSpec, base_type
+from pipelines.features.spec import NUMBER_TYPES, FeatureSpec, FittedImage, base_type
 from pipelines.features.split import split_name
 from pipelines.features.to_sql import quoted, to_sql
 
@@ -71,6 +72,37 @@ def transform(
         )
         .where("_split IS NOT NULL")
     )
+
+
+def check_images(
+    rows: DataFrame, columns: Columns, conditions: Mapping[str, str], spec: FeatureSpec
+) -> None:
+    """Refuse rows of a training set whose image is null, or begins unlike a PNG or JPEG file.
+
+    It looks at the first bytes; a file that breaks off later is found where it is decoded.
+    """
+    for feature in spec.features:
+        if not isinstance(feature, FittedImage):
+            continue
+        file = quoted(feature.column)
+        key = ", ".join(quoted(name) for name in columns.key)
+        bad = rows.where(f"({has_label(columns.label)}) AND ({split_name(conditions)}) IS NOT NULL")
+        found = (
+            bad.where(f"NOT {is_image_sql(file)}")
+            .selectExpr(
+                "count(1) AS num_bad",
+                f"count_if({file} IS NULL) AS num_null",
+                f"to_json(min(struct({key}))) AS first",
+            )
+            .head()
+        )
+        if found and found["num_bad"]:
+            raise FeatureError(
+                f"feature '{feature.name}': column '{feature.column}' holds no image in "
+                f"{found['num_bad']:,} rows of the training set ({found['num_null']:,} of them "
+                f"null), the first with the key {found['first']}; expected {EXPECTED}. Mend them "
+                "at their source, or leave the rows out in `featurize`."
+            )
 
 
 def in_files(

@@ -16,7 +16,9 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     import datetime as dt
 
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
+
+    from pipelines.config.losses import Task
 
 Array = npt.NDArray[np.float64]
 
@@ -28,7 +30,8 @@ _SMALLEST = 1e-7
 class Performance:
     """Metrics of one day and model version, or of all days (`scoring_date` None).
 
-    Where labels are missing, or all of one kind, a metric that needs them is None.
+    Where labels are missing, or all of one kind, a metric that needs them is None; so are those
+    that a model's task does not have.
     """
 
     scoring_date: dt.date | None
@@ -36,12 +39,24 @@ class Performance:
     num_rows: int
     num_labelled: int
     predicted_rate: float | None
-    """Mean predicted probability of the labelled rows."""
+    """Mean predicted probability, or number, of the labelled rows."""
     observed_rate: float | None
-    """Share of positive labels."""
+    """Share of positive labels, or the labels' mean."""
     roc_auc: float | None
     log_loss: float | None
     accuracy: float | None
+    mae: float | None = None
+    """Mean absolute error of a number."""
+    mse: float | None = None
+    """Mean squared error of a number."""
+
+
+_METRICS: dict[str, tuple[str, ...]] = {
+    "binary": ("predicted", "positives", "loss", "hits"),
+    "classes": ("loss", "hits"),
+    "number": ("predicted", "positives", "absolute", "squared"),
+}
+"""Sums that a task's predictions have."""
 
 
 def roc_auc_of_bins(positives: Array, negatives: Array) -> float | None:
@@ -57,48 +72,77 @@ def roc_auc_of_bins(positives: Array, negatives: Array) -> float | None:
     return float((positives * (below + negatives / 2.0)).sum() / total)
 
 
-def binned(labelled: DataFrame, threshold: float) -> DataFrame:
-    """Reduce rows of (scoring_date, model_version, prediction, label) to sums per bin of a day."""
+def binned(labelled: DataFrame, threshold: float, task: Task = "binary") -> DataFrame:
+    """Reduce predictions with their `label` to sums per bin of a day; only binary ones have bins.
+
+    Rows are (scoring_date, model_version, prediction, label), of classes also predicted_class and
+    probabilities.
+    """
     from pyspark.sql import functions as F
 
-    probability = F.col("prediction")
+    prediction = F.col("prediction")
     label = F.col("label").cast("double")
-    clipped = F.greatest(F.least(probability, F.lit(1 - _SMALLEST)), F.lit(_SMALLEST))
-    loss = -(label * F.log(clipped) + (1 - label) * F.log(1 - clipped))
-    hit = (probability >= threshold).cast("double") == label
     has_label = label.isNotNull()
+    if task == "binary":
+        hit = (prediction >= threshold).cast("double") == label
+        loss = -(label * _log(prediction) + (1 - label) * _log(1 - prediction))
+        place = F.least(F.floor(prediction * BINS), F.lit(BINS - 1))
+    else:
+        hit, loss, place = F.lit(None).cast("boolean"), F.lit(None).cast("double"), F.lit(0)
+    if task == "classes":
+        hit = F.col("predicted_class") == label
+        # A label that is no class has no probability: the worst there is.
+        share = F.get("probabilities", label.try_cast("int"))
+        loss = F.when(has_label, -_log(F.coalesce(share, F.lit(0.0))))
+    error = prediction - label
+    sums = {
+        "positives": label,
+        "predicted": F.when(has_label, prediction),
+        "loss": loss,
+        "hits": hit.cast("int"),
+        "absolute": F.abs(error),
+        "squared": error * error,
+    }
     return (
-        labelled.withColumn("bin", F.least(F.floor(probability * BINS), F.lit(BINS - 1)))
+        labelled.withColumn("bin", place)
         .groupBy("scoring_date", "model_version", "bin")
         .agg(
             F.count(F.lit(1)).alias("rows"),
             F.count(label).alias("labelled"),
-            F.coalesce(F.sum(label), F.lit(0.0)).alias("positives"),
-            F.coalesce(F.sum(F.when(has_label, probability)), F.lit(0.0)).alias("predicted"),
-            F.coalesce(F.sum(loss), F.lit(0.0)).alias("loss"),
-            F.coalesce(F.sum(hit.cast("int")), F.lit(0)).alias("hits"),
+            *[F.coalesce(F.sum(sums[name]), F.lit(0.0)).alias(name) for name in sums],
         )
     )
 
 
+def _log(share: Column) -> Column:
+    from pyspark.sql import functions as F
+
+    return F.log(F.greatest(F.least(share, F.lit(1 - _SMALLEST)), F.lit(_SMALLEST)))
+
+
 def summarise(
-    bins: list[Any], scoring_date: dt.date | None = None, model_version: int | None = None
+    bins: list[Any],
+    scoring_date: dt.date | None = None,
+    model_version: int | None = None,
+    task: Task = "binary",
 ) -> Performance:
     """Return the metrics of rows made by `binned`."""
     index = np.array([int(row["bin"]) for row in bins], dtype=np.int64)
-    columns = {
-        name: np.array([float(row[name]) for row in bins])
-        for name in ("rows", "labelled", "positives", "predicted", "loss", "hits")
-    }
+    names = ("rows", "labelled", "positives", *_METRICS[task])
+    columns = {name: np.array([float(row[name]) for row in bins]) for name in names}
     labelled = columns["labelled"].sum()
-    positives = np.zeros(BINS)
-    negatives = np.zeros(BINS)
-    np.add.at(positives, index, columns["positives"])
-    np.add.at(negatives, index, columns["labelled"] - columns["positives"])
 
     def mean(name: str) -> float | None:
-        return float(columns[name].sum() / labelled) if labelled else None
+        has_it = labelled and name in _METRICS[task]
+        return float(columns[name].sum() / labelled) if has_it else None
 
+    area = None
+    if task == "binary":
+        positives = np.zeros(BINS)
+        negatives = np.zeros(BINS)
+        np.add.at(positives, index, columns["positives"])
+        np.add.at(negatives, index, columns["labelled"] - columns["positives"])
+        area = roc_auc_of_bins(positives, negatives)
     return Performance(
         scoring_date=scoring_date,
         model_version=model_version,
@@ -106,9 +150,11 @@ def summarise(
         num_labelled=int(labelled),
         predicted_rate=mean("predicted"),
         observed_rate=mean("positives"),
-        roc_auc=roc_auc_of_bins(positives, negatives),
+        roc_auc=area,
         log_loss=mean("loss"),
         accuracy=mean("hits"),
+        mae=mean("absolute"),
+        mse=mean("squared"),
     )
 
 
@@ -122,20 +168,20 @@ class Judged:
     """Of the versions in use, all days together."""
 
 
-def performance(labelled: DataFrame, threshold: float) -> Judged:
+def performance(labelled: DataFrame, threshold: float, task: Task = "binary") -> Judged:
     """Judge predictions by day and model version.
 
     A day that several versions have scored counts with the newest of them: the one whose
     predictions were in use last.
     """
     by_day: dict[tuple[Any, int], list[Any]] = {}
-    for row in binned(labelled, threshold).collect():
+    for row in binned(labelled, threshold, task).collect():
         by_day.setdefault((row["scoring_date"], row["model_version"]), []).append(row)
     newest = dict(sorted(by_day))
-    judged = {day: summarise(by_day[day], *day) for day in sorted(by_day)}
+    judged = {day: summarise(by_day[day], *day, task) for day in sorted(by_day)}
     used = [row for day in newest.items() for row in by_day[day]]
     return Judged(
         all=list(judged.values()),
         in_use=[judged[day] for day in newest.items()],
-        overall=summarise(used),
+        overall=summarise(used, task=task),
     )

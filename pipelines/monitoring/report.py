@@ -16,7 +16,17 @@ if TYPE_CHECKING:
     from pipelines.monitoring.performance import Performance
     from pipelines.monitoring.quality import Check
 
-_METRICS = ("roc_auc", "log_loss", "accuracy", "precision", "recall", "f1")
+_METRICS = (
+    *("roc_auc", "log_loss", "accuracy", "precision", "recall", "f1"),
+    *("mse", "mae", "r2"),
+)
+_CARDS = {
+    "roc_auc": "ROC AUC",
+    "log_loss": "log loss",
+    "accuracy": "accuracy",
+    "mae": "mean absolute error",
+    "mse": "mean squared error",
+}
 
 
 @dataclass(frozen=True)
@@ -39,6 +49,8 @@ class Report:
     checks: Sequence[Check]
     retrain: Sequence[str]
     read: Mapping[str, int] = field(default_factory=dict)
+    without_drift: Sequence[str] = ()
+    """Features that are lists or images."""
 
     def html(self) -> str:
         """Return the page."""
@@ -59,6 +71,7 @@ class Report:
             metrics=self._metrics(),
             plots=self._plots(),
             drifts=self.drifts,
+            without_drift=", ".join(self.without_drift),
             drift_warn=self.drift_settings.warn,
             drift_fail=self.drift_settings.fail,
             checks=self.checks,
@@ -69,22 +82,22 @@ class Report:
         overall = self.overall
         waiting = overall.num_rows - overall.num_labelled
         test = self.evaluation.get("metrics", {})
-        return [
-            ("predictions", f"{overall.num_rows:,}", f"{waiting:,} without a label"),
-            ("ROC AUC", _number(overall.roc_auc), f"test split {_number(test.get('roc_auc'))}"),
-            ("log loss", _number(overall.log_loss), f"test split {_number(test.get('log_loss'))}"),
-            ("accuracy", _number(overall.accuracy), f"test split {_number(test.get('accuracy'))}"),
-            (
-                "observed rate",
-                _number(overall.observed_rate),
-                f"predicted {_number(overall.predicted_rate)}",
-            ),
-        ]
+        cards = [("predictions", f"{overall.num_rows:,}", f"{waiting:,} without a label")]
+        for name, title in _CARDS.items():
+            value = getattr(overall, name)
+            if value is not None or name in test:
+                cards.append((title, _number(value), f"test split {_number(test.get(name))}"))
+        if overall.observed_rate is not None or not overall.num_labelled:
+            title = "observed rate" if "mae" not in test else "observed mean"
+            predicted = f"predicted {_number(overall.predicted_rate)}"
+            cards.append((title, _number(overall.observed_rate), predicted))
+        return cards
 
     def _metrics(self) -> list[tuple[str, str, str]]:
         model = self.evaluation.get("metrics", {})
         constant = self.evaluation.get("constant", {})
-        return [(name, _number(model.get(name)), _number(constant.get(name))) for name in _METRICS]
+        known = [name for name in _METRICS if name in model or name in constant]
+        return [(name, _number(model.get(name)), _number(constant.get(name))) for name in known]
 
     def _plots(self) -> dict[str, str]:
         area = self.evaluation.get("metrics", {}).get("roc_auc")

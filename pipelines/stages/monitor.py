@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from pipelines.config.losses import Task, task_of
 from pipelines.errors import BundleError, ScoringError
+from pipelines.features.spec import FeatureSpec
 from pipelines.lake import files
 from pipelines.lake.catalog import Table
 from pipelines.lake.read import latest_version, read_at
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _NAMED_FEATURES = 5
+_WITHOUT_DRIFT = ("array", "sequence", "image")
 _CHECK = (
     "logical_date DATE, table_name STRING, table_version BIGINT, check_name STRING, "
     "severity STRING, num_rows BIGINT, num_broken BIGINT, is_ok BOOLEAN, run_id STRING"
@@ -43,7 +46,7 @@ _DRIFT = (
 _PERFORMANCE = (
     "logical_date DATE, scoring_date DATE, num_rows BIGINT, num_labelled BIGINT, "
     "predicted_rate DOUBLE, observed_rate DOUBLE, roc_auc DOUBLE, log_loss DOUBLE, "
-    "accuracy DOUBLE, model_version INT, run_id STRING"
+    "accuracy DOUBLE, mae DOUBLE, mse DOUBLE, model_version INT, run_id STRING"
 )
 
 
@@ -67,9 +70,12 @@ def run(run: Run) -> StageResult:
     predictions = read_at(run.spark, run.lake, predictions_table, tables[str(predictions_table)])
     first, last = _window(run, predictions)
 
-    judged = _performance(run, predictions, features, first, last)
+    loss = bundle.manifest.get("settings", {}).get("loss", settings.train.loss)
+    judged = _performance(run, predictions, features, (first, last), task_of(loss))
     overall = judged.overall
-    drifts = _drifts(run, bundle, features, first, last)
+    spec = FeatureSpec.from_json(bundle.feature_spec)
+    drifts = _drifts(run, bundle, spec, features, (first, last))
+    left_out = [feature.name for feature in spec.features if feature.kind in _WITHOUT_DRIFT]
     checks = quality.checks(run, tables)
     retrain = reasons_to_retrain(
         drifts, overall, bundle.evaluation.get("metrics", {}), settings.monitor.max_auc_drop
@@ -99,6 +105,7 @@ def run(run: Run) -> StageResult:
         days=judged.in_use,
         overall=overall,
         drifts=drifts,
+        without_drift=left_out,
         drift_settings=settings.monitor.drift,
         checks=checks,
         retrain=retrain,
@@ -123,6 +130,7 @@ def run(run: Run) -> StageResult:
             "since": str(first),
             "report": place,
             "retrain": retrain,
+            "without_drift": left_out,
             "performance": {k: v for k, v in asdict(overall).items() if v is not None},
             "model_version": resolved["model_version"],
         },
@@ -191,33 +199,40 @@ def _performance(
     run: Run,
     predictions: DataFrame,
     features: DataFrame,
-    first: dt.date,
-    last: dt.date,
+    days: tuple[dt.date, dt.date],
+    task: Task,
 ) -> Judged:
     """Judge all predictions of the window, also those of a champion that was replaced since."""
     from pyspark.sql import functions as F
 
     settings = run.pipeline.featurize
+    first, last = days
     scored = predictions.where(F.col("scoring_date").between(F.lit(first), F.lit(last)))
     label = F.col(settings.label) if settings.label else F.lit(None)
     labels = features.where(F.col(settings.date).between(F.lit(first), F.lit(last)))
     labels = labels.select(*settings.key, label.cast("double").alias("label"))
     joined = scored.join(labels, on=list(settings.key), how="left")
-    return performing.performance(joined, run.pipeline.score.decision_threshold)
+    return performing.performance(joined, run.pipeline.score.decision_threshold, task)
 
 
 def _drifts(
-    run: Run, bundle: Bundle, features: DataFrame, first: dt.date, last: dt.date
+    run: Run,
+    bundle: Bundle,
+    spec: FeatureSpec,
+    features: DataFrame,
+    days: tuple[dt.date, dt.date],
 ) -> list[FeatureDrift]:
-    """Compare the raw features the model was fitted on with those of the window."""
+    """Compare the raw features the model was fitted on with those of the window.
+
+    Lists and images have no bins and are left out; the report names them.
+    """
     from pyspark.sql import functions as F
 
-    from pipelines.features.spec import FeatureSpec
     from pipelines.features.split import split_conditions
 
     settings = run.pipeline
-    spec = FeatureSpec.from_json(bundle.feature_spec)
-    kinds = {feature.column: feature.kind for feature in spec.features}
+    first, last = days
+    kinds = {one.column: one.kind for one in spec.features if one.kind not in _WITHOUT_DRIFT}
     numeric = [name for name, kind in kinds.items() if kind in ("numeric", "cyclical")]
     categories = [name for name in kinds if name not in numeric]
 

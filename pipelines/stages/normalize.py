@@ -24,6 +24,7 @@ from pipelines.features.split import split_conditions
 from pipelines.features.store import READ_KEY, SPEC_KEY, named_spec, save_spec, spec_name
 from pipelines.features.training_set import (
     check_columns,
+    check_images,
     count_and_plan,
     in_files,
     training_rows,
@@ -71,6 +72,7 @@ def run(run: Run) -> StageResult:
 
     def make() -> DataFrame:
         spec = work.fit(conditions["train"], name)
+        check_images(rows, columns, conditions, spec)
         return in_files(transform(rows, columns, conditions, spec), columns, spec, files, bits)
 
     version, is_new = work.stand_or_write(target, census.num_labelled, make)

@@ -63,3 +63,27 @@ def test_a_day_scored_by_two_versions_counts_with_the_newer_and_both_are_kept(sp
     assert versions == [(DAY, 1), (DAY, 2), (later, 1)]
     assert [day.model_version for day in judged.in_use] == [2, 1]
     assert (judged.overall.num_rows, judged.overall.accuracy) == (2, 1.0)
+
+
+@pytest.mark.spark
+def test_classes_have_accuracy_and_log_loss(spark):
+    rows = [
+        (DAY, 1, 0.7, 1, [0.1, 0.7, 0.2], 1.0),
+        (DAY, 1, 0.5, 0, [0.5, 0.25, 0.25], 2.0),
+        (DAY, 1, 0.9, 0, [0.9, 0.05, 0.05], None),
+    ]
+    schema = "scoring_date DATE, model_version INT, prediction DOUBLE, predicted_class INT, "
+    frame = spark.createDataFrame(rows, schema + "probabilities ARRAY<DOUBLE>, label DOUBLE")
+    overall = performance(frame, 0.5, "classes").overall
+    assert (overall.num_rows, overall.num_labelled, overall.accuracy) == (3, 2, 0.5)
+    assert overall.log_loss == pytest.approx(-(np.log(0.7) + np.log(0.25)) / 2)
+    assert (overall.roc_auc, overall.predicted_rate, overall.mae) == (None, None, None)
+
+
+@pytest.mark.spark
+def test_numbers_have_mean_errors(spark):
+    rows = [(DAY, 1, 3.0, 1.0), (DAY, 1, -2.0, -1.0), (DAY, 1, 9.0, None)]
+    overall = performance(spark.createDataFrame(rows, SCHEMA), 0.5, "number").overall
+    assert (overall.num_rows, overall.mae, overall.mse) == (3, 1.5, 2.5)
+    assert (overall.predicted_rate, overall.observed_rate) == (0.5, 0.0)
+    assert (overall.roc_auc, overall.log_loss, overall.accuracy) == (None, None, None)
