@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipelines.errors import SettingsError
+from pipelines.training.slots import is_one_jvm
 
 if TYPE_CHECKING:
     from pyspark.resource import ResourceProfile
@@ -21,8 +22,8 @@ def task_profile(spark: SparkSession, gpus: int) -> ResourceProfile | None:
     """
     if not gpus:
         return None
-    master = str(spark.sparkContext.master)
-    if master == "local" or master.startswith("local["):
+    if is_one_jvm(spark):
+        master = spark.sparkContext.master
         raise SettingsError(
             f"`train.resources.gpu: {gpus}`: Spark ({master}) deals out no GPUs in one JVM. "
             "Expected a cluster whose executors own GPUs (conf/spark/gpu.conf); or, for one rank "

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import pickle
 import re
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,13 @@ from pipelines.errors import TidemillError, TrainingError
 from pipelines.training.gpus import task_profile
 from pipelines.training.rank import Attempt, Task, run_rank
 from pipelines.training.report import Listener, RankState, watching
+from pipelines.training.slots import (
+    check_allocation,
+    is_one_jvm,
+    largest_divisor,
+    threads_of_rank,
+    wait_for_slots,
+)
 
 if TYPE_CHECKING:
     from pyspark import RDD, SparkContext
@@ -28,7 +34,6 @@ if TYPE_CHECKING:
     from pipelines.config.train import Train
 
 logger = logging.getLogger(__name__)
-_POLL_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,7 @@ def launch(
     TrainingError when there are too few slots or GPUs, or when the restarts are used up: it names
     the first cause.
     """
+    check_allocation(spark)
     profile = task_profile(spark, ranks.gpus)
     host = spark.conf.get("spark.driver.host") or "127.0.0.1"
     bind = spark.conf.get("spark.driver.bindAddress", host) or host
@@ -85,7 +91,7 @@ def launch(
             attempt = Attempt(
                 number=number,
                 size=size,
-                threads=_threads(spark, size),
+                threads=threads_of_rank(spark, size),
                 address=listener.address,
                 gpus=ranks.gpus,
                 hang_timeout=ranks.hang_timeout,
@@ -116,36 +122,11 @@ def _ignore(event: dict[str, Any]) -> None:
     """Take an event and do nothing with it."""
 
 
-def available_slots(spark: SparkSession, profile: ResourceProfile | None = None) -> int:
-    """Return how many tasks Spark can run at the same time with the executors there are."""
-    context = spark.sparkContext._jsc.sc()
-    if profile is None:
-        asked = context.resourceProfileManager().defaultResourceProfile()
-    else:
-        asked = profile._java_resource_profile
-    return int(context.maxNumConcurrentTasks(asked))
-
-
-def largest_divisor(streams: int, at_most: int) -> int:
-    """Return the largest number of ranks, at most `at_most`, that divides the streams; or 0."""
-    fitting = [size for size in range(1, min(streams, at_most) + 1) if streams % size == 0]
-    return max(fitting, default=0)
-
-
-def _is_one_jvm(spark: SparkSession) -> bool:
-    master = spark.sparkContext.master
-    return master == "local" or str(master).startswith("local[")
-
-
 def _size(
     spark: SparkSession, ranks: Ranks, profile: ResourceProfile | None, *, restarted: bool
 ) -> int:
     """Wait for the slots wanted; return how many ranks to launch."""
-    deadline = time.monotonic() + (0 if _is_one_jvm(spark) else ranks.wait)
-    found = available_slots(spark, profile)
-    while found < ranks.size and time.monotonic() < deadline:
-        time.sleep(_POLL_SECONDS)
-        found = available_slots(spark, profile)
+    found = wait_for_slots(spark, ranks.size, ranks.wait, profile)
     if found >= ranks.size:
         return ranks.size
     fewer = largest_divisor(ranks.streams, found)
@@ -154,7 +135,7 @@ def _size(
         return fewer
     master = spark.sparkContext.master
     slots = f"slots with {ranks.gpus} GPUs each" if ranks.gpus else "slots"
-    if _is_one_jvm(spark):
+    if is_one_jvm(spark):
         more = f"`--master local[{ranks.size}]`"
     else:
         more = "more GPUs or cores" if ranks.gpus else "more cores"
@@ -162,17 +143,6 @@ def _size(
         f"`train.ranks: {ranks.size}` needs {ranks.size} {slots} at the same time, but Spark "
         f"({master}) has {found}. Set `train.ranks` to {fewer or 1}, or start Spark with {more}."
     )
-
-
-def _threads(spark: SparkSession, size: int) -> int:
-    """Return the threads of one rank: what Spark gives a task.
-
-    In one JVM nobody else uses the other slots while the ranks run: they share those too.
-    """
-    cores = int(spark.conf.get("spark.task.cpus", "1") or 1)
-    if _is_one_jvm(spark):
-        return max(cores, available_slots(spark) * cores // size)
-    return cores
 
 
 def _run(

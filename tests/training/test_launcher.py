@@ -9,14 +9,15 @@ import socket
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 
-from pipelines.errors import NotFiniteLoss, TrainingError
-from pipelines.training.launcher import largest_divisor
+from pipelines.errors import NotFiniteLoss, SettingsError, TrainingError
 from pipelines.training.rank import describe, given_gpus, prepare, slots
 from pipelines.training.report import Listener, Reporter, beat_of
 from pipelines.training.signs import beating
+from pipelines.training.slots import check_allocation, largest_divisor
 
 
 @pytest.mark.parametrize(
@@ -24,6 +25,16 @@ from pipelines.training.signs import beating
 )
 def test_fewer_ranks_still_divide_the_streams(streams: int, found: int, expected: int) -> None:
     assert largest_divisor(streams, found) == expected
+
+
+def test_executors_that_come_and_go_are_refused_before_ranks_start() -> None:
+    def session(**settings: str):
+        context = SimpleNamespace(getConf=lambda: settings)
+        return SimpleNamespace(sparkContext=context)
+
+    check_allocation(session())
+    with pytest.raises(SettingsError, match=r"dynamicAllocation\.enabled: true`: ranks need all"):
+        check_allocation(session(**{"spark.dynamicAllocation.enabled": "true"}))
 
 
 def test_ranks_are_counted_on_their_hosts_and_over_them() -> None:
