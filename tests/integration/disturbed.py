@@ -38,7 +38,7 @@ SETTINGS = settings(
     early_stopping={"patience": 3},
 )
 STEPS = 10
-HANG_TIMEOUT = 45.0
+HANG_TIMEOUT = 40.0
 RANKS = Ranks(size=2, wait=60, max_restarts=3, hang_timeout=HANG_TIMEOUT)
 
 

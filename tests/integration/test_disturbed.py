@@ -57,7 +57,7 @@ def test_each_loss_is_told_with_its_rank_and_its_cause(found):
     assert told[1].startswith(executor)
     assert lost in told[1]
     assert told[2].startswith(stopped)
-    assert "hung: no rank has moved for 45 seconds (`train.hang_timeout`)" in told[2]
+    assert "hung: no rank has moved for 40 seconds (`train.hang_timeout`)" in told[2]
     assert "its process does not answer" in told[2]
     resumed = [note for note in found["survived"]["notes"] if "going on from" in note]
     assert len(resumed) == 3

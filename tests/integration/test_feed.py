@@ -136,7 +136,7 @@ def test_a_notebook_reads_the_rows_that_spark_reads(spark, tmp_path, policy):
     assert list((path / "_delta_log").glob(kind))
     newest = take_snapshot(str(path)).version
     columns = FeedColumns(numeric=("x",), category=("airline",), keys=("_position",))
-    for version in range(1, newest + 1):
+    for version in (2, newest - 1, newest):
         found = []
         for x, y in open_table(str(path), columns, version, batch_size=100):
             values = (x["_position"], x["category"][:, 0])

@@ -242,13 +242,13 @@ def test_a_rank_that_is_stuck_in_a_step_is_found_and_started_again(trained, laun
             threading.Event().wait()
 
     events: list[dict[str, Any]] = []
-    survived = launched(tmp_path / "run", 2, stick_once, events.append, hang_timeout=40.0)
+    survived = launched(tmp_path / "run", 2, stick_once, events.append, hang_timeout=30.0)
     result, _ = trained
     assert survived.restarts == 1
     for mine, other in zip(survived.weights, weights_in(result.details["bundle"]), strict=True):
         np.testing.assert_array_equal(mine, other)
     notes = [event["text"] for event in events if event["event"] == "note"]
-    assert "rank 1 (epoch 2, step 4) hung: no rank has moved for 40 seconds" in notes[0]
+    assert "rank 1 (epoch 2, step 4) hung: no rank has moved for 30 seconds" in notes[0]
     assert re.search(r"its process is alive, in test_train\.py, line \d+ \(stick_once\)", notes[0])
 
 
