@@ -27,12 +27,10 @@ PROFILE = ROOT / "conf" / "spark" / f"{os.environ.get('TIDEMILL_PROFILE', 'local
 
 def make_dag(described: DagDescription) -> DAG:
     """Return Airflow's DAG for a description: one SparkSubmitOperator per task."""
-    start = pendulum.datetime(
-        described.start_date.year,
-        described.start_date.month,
-        described.start_date.day,
-        tz=described.timezone,
-    )
+
+    def midnight(day: dt.date) -> pendulum.DateTime:
+        return pendulum.datetime(day.year, day.month, day.day, tz=described.timezone)
+
     schedule = described.schedule and CronDataIntervalTimetable(
         described.schedule, timezone=described.timezone
     )
@@ -40,7 +38,8 @@ def make_dag(described: DagDescription) -> DAG:
         described.dag_id,
         description=described.description,
         schedule=schedule,
-        start_date=start,
+        start_date=midnight(described.start_date),
+        end_date=described.end_date and midnight(described.end_date),
         catchup=False,
         # Runs of one DAG write the same tables; one at a time keeps their order.
         max_active_runs=1,

@@ -13,7 +13,8 @@ export AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS=True
 export AIRFLOW__API__HOST=${AIRFLOW__API__HOST:-127.0.0.1}
 export AIRFLOW__API__PORT=${AIRFLOW__API__PORT:-8080}
 export AIRFLOW_CONN_SPARK_DEFAULT=${AIRFLOW_CONN_SPARK_DEFAULT:-'{"conn_type": "spark", "host": "local[*]"}'}
-export PATH=$root/.venv/bin:$PATH
+# The ML environment first, for spark-submit; Airflow starts its parts by the name `airflow`.
+export PATH=$root/.venv/bin:$root/.venv-airflow/bin:$PATH
 export PYSPARK_PYTHON=$root/.venv/bin/python PYSPARK_DRIVER_PYTHON=$root/.venv/bin/python
 export TIDEMILL_ROOT=$root
 

@@ -13,6 +13,8 @@ class Schedule(Settings):
     """When each DAG runs: a cron expression, an Airflow preset (`@daily`), or null for by hand."""
 
     start_date: dt.date
+    end_date: dt.date | None = None
+    """The last day that gets runs by schedule, where the data ends; runs by hand always work."""
     prepare: str | None = "@daily"
     train: str | None = None
     score: str | None = "@daily"

@@ -52,6 +52,8 @@ class DagDescription:
     description: str
     schedule: str | None
     start_date: dt.date
+    end_date: dt.date | None
+    """The last day that is scheduled, if there is one."""
     timezone: str
     tasks: tuple[TaskDescription, ...]
     retries: int
@@ -118,6 +120,7 @@ def describe(pipeline: Pipeline, extra_arguments: Sequence[str] = ()) -> tuple[D
                 description=f"{pipeline.description or pipeline.name}: {', '.join(stages)}",
                 schedule=getattr(schedule, kind),
                 start_date=schedule.start_date,
+                end_date=schedule.end_date,
                 timezone=pipeline.timezone,
                 tasks=_tasks(pipeline, kind, extra_arguments),
                 retries=schedule.retries,

@@ -19,6 +19,7 @@ def dags():
 def test_a_pipeline_has_a_dag_for_preparing_training_scoring_and_monitoring(dags):
     assert list(dags) == ["flights_prepare", "flights_train", "flights_score", "flights_monitor"]
     assert dags["flights_prepare"].start_date == dt.date(2013, 1, 1)
+    assert dags["flights_prepare"].end_date == dt.date(2013, 12, 31)
     assert dags["flights_train"].schedule is None
 
 
