@@ -13,6 +13,7 @@ class Optimizer(Settings):
     """Optimizer by its Keras name, with its main arguments."""
 
     name: Literal["sgd", "adam", "adamw"] = "adam"
+    """Which one."""
     learning_rate: float = Field(1e-3, gt=0)
     """The highest rate: what the warm-up rises to and the schedule falls from."""
     reference_batch_size: int | None = Field(None, ge=1)

@@ -17,6 +17,7 @@ class EarlyStopping(Settings):
     monitor: Literal["val_loss", "val_accuracy", "val_roc_auc", "val_mae", "val_mse"] = "val_loss"
     """Which of them there are follows from `train.loss`."""
     patience: int = Field(2, ge=1)
+    """Epochs without improvement after which the training stops."""
     min_delta: float = Field(0.0, ge=0)
     """By how much the metric must be better to count as improved."""
 
@@ -36,7 +37,7 @@ class Train(Settings):
     model: str = "mlp"
     """Name of a built-in model, or `module:function(inputs: ModelInputs, **options)`."""
     options: dict[str, Any] = Field(default_factory=dict)
-    """Arguments of the model function."""
+    """Arguments of the model function; those of the built-in models are listed below."""
     loss: Loss = "binary_crossentropy"
     """What is made small. `binary_crossentropy`: the label is 0 or 1; `categorical_crossentropy`:
     the number of a class, from 0; `mse`, `mae`, `huber`: any number."""
@@ -44,17 +45,35 @@ class Train(Settings):
     """Number of classes, for `categorical_crossentropy` alone: labels are 0 .. classes - 1."""
     huber_delta: float = Field(1.0, gt=0)
     """Of `huber`: error up to which it is squared, and beyond which it is taken as it is."""
+    class_weights: Literal["balanced"] | dict[int, float] | None = None
+    """Weight of each class's rows in the training loss (not in validation's): by class, others
+    1, or `balanced`: rows / (classes x rows of the class) in the training split."""
     optimizer: Optimizer = Optimizer()
+    """How the weights move, and how fast."""
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
+    """Of what is computed; weights are kept and the model of the bundle computes in float32. With
+    `mixed_float16` the loss is scaled, and a step whose gradient overflows is skipped."""
+    gradient_compression: Literal["none", "float16"] = "none"
+    """How gradients travel between ranks. `float16` halves their bytes and rounds them: results
+    are then equal at a fixed number of ranks only."""
+    accumulate_steps: int = Field(1, ge=1)
+    """Parts in which a rank goes through its share of a global batch, one after another, to need
+    less memory. The weights move once a global batch, as without it."""
     batch_size: int = Field(1024, ge=1)
     """Rows of a global batch: over all ranks."""
     epochs: int = Field(10, ge=1)
+    """Passes over the training split, at most: early stopping may end them."""
     ranks: int = Field(2, ge=1)
+    """Processes that train together. Results don't depend on it, but for what is said above."""
     streams: int = Field(12, ge=1)
     """Logical streams an epoch's order is cut into; the number of ranks divides it."""
     window_rows: int = Field(65_536, ge=1)
     """Rows that are shuffled among each other."""
     seed: int = Field(1, ge=0)
+    """Decides the initial weights, the order of rows, dropout and augmentation."""
     early_stopping: EarlyStopping | None = EarlyStopping()
+    """When to stop before the last epoch; the best epoch's weights are kept. Null: never, and the
+    last weights are kept."""
     folds: int | None = Field(None, ge=2)
     """Judges the settings by cross-validation, beside the model itself: by date each fold trains on
     all days before those that judge it, by hash on the other folds' keys. `normalize` writes the
@@ -62,6 +81,7 @@ class Train(Settings):
     checkpoint_steps: int | None = Field(None, ge=1)
     """Steps between checkpoints in an epoch; at each epoch's end there always is one."""
     max_restarts: int = Field(2, ge=0)
+    """How often a training goes on from its last checkpoint after it lost a rank."""
     rank_wait: float = Field(120.0, gt=0)
     """Seconds to wait for all ranks before a launch with fewer of them."""
     hang_timeout: float | None = Field(600.0, gt=0)
@@ -70,6 +90,7 @@ class Train(Settings):
     it must be longer than the longest pause: the first step, which compiles the model, or the
     first window of rows from slow storage. Null: never."""
     resources: Resources = Resources()
+    """What each rank gets from Spark besides its cores."""
 
     @property
     def task(self) -> Task:
@@ -94,6 +115,24 @@ class Train(Settings):
                 f"`train.early_stopping.monitor: {watched}` does not exist with "
                 f"`train.loss: {self.loss}`; expected one of {', '.join(MONITORS[self.task])}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _class_weights_have_classes(self) -> Train:
+        if self.class_weights is None:
+            return self
+        if self.task == "number":
+            raise ValueError(
+                f"`train.class_weights` needs classes; received `train.loss: {self.loss}`"
+            )
+        known = range(self.classes or 2)
+        given = {} if self.class_weights == "balanced" else self.class_weights
+        for one, weight in given.items():
+            if one not in known or weight < 0:
+                raise ValueError(
+                    f"`train.class_weights` gives class {one} the weight {weight}; expected "
+                    f"classes {known[0]} to {known[-1]} with weights of 0 or more"
+                )
         return self
 
     @model_validator(mode="after")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _TRAIN, _OTHER, _GREY = "#1f6f8b", "#d1495b", "#9aa5b1"
 _SEVERITY = {"ok": "#66a182", "warn": "#edae49", "fail": "#d1495b"}
 _MOST_FEATURES = 25
+_MOST_CLASSES = 12
 
 
 def _figure(width: float = 5.2, height: float = 3.4) -> Figure:
@@ -80,6 +81,36 @@ def calibration(bins: Sequence[Mapping[str, float]]) -> str:
     predicted = [row["predicted"] for row in bins]
     axes.plot(predicted, [row["observed"] for row in bins], marker="o", color=_TRAIN)
     axes.set_aspect("equal")
+    return _svg(figure)
+
+
+def confusion(counts: Sequence[Sequence[int]]) -> str:
+    """Rows by class and predicted class; shades are shares of a class's rows."""
+    figure = _figure(4.2)
+    axes = _axes(figure, "Classes of the test split", "predicted", "observed")
+    shares = [[count / max(1, sum(row)) for count in row] for row in counts]
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    classes = range(len(counts))
+    if len(counts) <= _MOST_CLASSES:
+        axes.set_xticks(list(classes))
+        axes.set_yticks(list(classes))
+        for row in classes:
+            for column in classes:
+                colour = "white" if shares[row][column] > 0.5 else "black"
+                place = {"ha": "center", "va": "center", "fontsize": 7, "color": colour}
+                axes.text(column, row, str(counts[row][column]), **place)
+    return _svg(figure)
+
+
+def scatter(points: Sequence[Sequence[float]]) -> str:
+    """Predicted against observed number, for some rows."""
+    figure = _figure(4.2)
+    axes = _axes(figure, "Numbers of the test split", "observed", "predicted")
+    observed, predicted = [point[0] for point in points], [point[1] for point in points]
+    if points:
+        ends = [min(observed), max(observed)]
+        axes.plot(ends, ends, color=_GREY, linestyle="--", linewidth=1)
+    axes.scatter(observed, predicted, s=6, color=_TRAIN, alpha=0.5)
     return _svg(figure)
 
 

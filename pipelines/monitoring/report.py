@@ -104,12 +104,22 @@ class Report:
         settings = self.drift_settings
         return {
             "loss": plots.loss_curves(self.history),
-            "roc": plots.roc_curve(self.evaluation.get("roc", []), area),
-            "calibration": plots.calibration(self.evaluation.get("calibration", [])),
+            **self._judged(area),
             "rates": plots.rates_by_date(self.days),
             "auc": plots.auc_by_date(self.days, area),
             "drift": plots.drift_bars(self.drifts, settings.warn, settings.fail),
             "quality": plots.quarantined(_kept_and_quarantined(self.checks)),
+        }
+
+    def _judged(self, area: float | None) -> dict[str, str]:
+        """Return the pictures of the test split: what there is depends on the kind of label."""
+        if "confusion" in self.evaluation:
+            return {"roc": plots.confusion(self.evaluation["confusion"]), "calibration": ""}
+        if "scatter" in self.evaluation:
+            return {"roc": plots.scatter(self.evaluation["scatter"]), "calibration": ""}
+        return {
+            "roc": plots.roc_curve(self.evaluation.get("roc", []), area),
+            "calibration": plots.calibration(self.evaluation.get("calibration", [])),
         }
 
 

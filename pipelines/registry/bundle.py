@@ -4,9 +4,9 @@ A bundle is a folder of
 
     manifest.json       what it is: format version, run, table versions, packages, metrics, settings
     feature_spec.json   how raw features become model inputs
-    model.keras         inputs by name -> probability (rows, 1)
+    model.keras         inputs by name -> probabilities or the value (rows, outputs)
     history.json        metrics of each epoch
-    evaluation.json     metrics on the test split, with ROC points and calibration bins
+    evaluation.json     metrics on the test split, and what its pictures are drawn from
     snapshots.json      the live files each split was read from (a training set may have many)
 
 The manifest is written last: a folder without one is no bundle.
@@ -51,8 +51,9 @@ class Bundle:
     """Content of `model.keras`."""
     history: list[dict[str, Any]] = field(default_factory=list)
     evaluation: dict[str, Any] = field(default_factory=dict)
-    """`metrics`, `constant`, `num_rows`, `roc` (list of [false, true positive rate]) and
-    `calibration` (list of {"predicted", "observed", "num_rows"})."""
+    """`metrics`, `constant`, `num_rows`; of a yes or no `roc` (list of [false, true positive rate])
+    and `calibration` (list of {"predicted", "observed", "num_rows"}), of classes `confusion` (rows
+    by class and predicted class), of numbers `scatter` (list of [label, value])."""
     snapshots: dict[str, Any] = field(default_factory=dict)
     """Split name to the snapshot's JSON value."""
 
@@ -67,11 +68,11 @@ class Bundle:
         return {str(name): int(version) for name, version in self.manifest["tables"].items()}
 
     def load_model(self) -> keras.Model:
-        """Return the Keras model: a dict of inputs by name, each (rows,) -> (rows, 1).
+        """Return the Keras model: a dict of inputs by name, each (rows, *shape) -> (rows, outputs).
 
-        The output is a probability for a model trained with `binary_crossentropy`, the value
-        itself for `mse`. Layers without state in training (dropout) are gone, and no code of the
-        training room is needed for the built-in models.
+        The output is the probability of a yes, (rows, 1), those of all classes, (rows, classes), or
+        a number, (rows, 1). Layers that act in training only (dropout, augmentation) are gone, and
+        no code of the training room is needed for the built-in models.
         """
         load_tensorflow()
         import keras

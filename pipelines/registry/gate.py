@@ -6,10 +6,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pipelines.config.losses import is_higher_better
 from pipelines.config.train import Promote
 
 Metrics = Mapping[str, float]
-LOWER_IS_BETTER = ("log_loss",)
+_UNBOUNDED = ("mse", "mae", "r2")
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ def reasons_to_refuse(
     """
     found = [
         _misses_threshold(settings, candidate),
-        _not_above_constant(candidate, constant) if settings.beat_constant else None,
+        _not_above_constant(settings, candidate, constant) if settings.beat_constant else None,
         _not_above_rival(settings, candidate, rival) if rival else None,
     ]
     return [reason for reason in found if reason]
@@ -39,20 +40,23 @@ def reasons_to_refuse(
 def gain(metric: str, candidate: Metrics, other: Metrics) -> float:
     """Return by how much the candidate is better; negative where it is worse."""
     difference = candidate[metric] - other[metric]
-    return -difference if metric in LOWER_IS_BETTER else difference
+    return difference if is_higher_better(metric) else -difference
 
 
 def compares_with_champion(settings: Promote) -> bool:
-    """Tell whether the champion matters; a tolerated loss of 1 or more waives the comparison."""
-    return settings.min_gain > -1
+    """Tell whether the champion matters; a tolerated loss of 1 or more waives the comparison.
+
+    Metrics of numbers have no such bound: there only `-.inf` waives it.
+    """
+    return settings.min_gain > (-math.inf if settings.metric in _UNBOUNDED else -1)
 
 
 def _misses_threshold(settings: Promote, candidate: Metrics) -> str | None:
     metric, value = settings.metric, candidate[settings.metric]
-    if metric in LOWER_IS_BETTER:
-        passes, expected = value <= settings.threshold, "at most"
-    else:
+    if is_higher_better(metric):
         passes, expected = value >= settings.threshold, "at least"
+    else:
+        passes, expected = value <= settings.threshold, "at most"
     if passes:
         return None
     return (
@@ -61,12 +65,14 @@ def _misses_threshold(settings: Promote, candidate: Metrics) -> str | None:
     )
 
 
-def _not_above_constant(candidate: Metrics, constant: Metrics) -> str | None:
-    mine, guess = candidate["log_loss"], constant["log_loss"]
+def _not_above_constant(settings: Promote, candidate: Metrics, constant: Metrics) -> str | None:
+    metric = "mae" if settings.metric == "mae" else "mse"
+    metric = "log_loss" if "log_loss" in candidate else metric
+    mine, guess = candidate[metric], constant[metric]
     if mine < guess:
         return None
     return (
-        f"log_loss is {mine:.4f}, expected less than the {guess:.4f} of a constant guess "
+        f"{metric} is {mine:.4f}, expected less than the {guess:.4f} of a constant guess "
         "(`promote.beat_constant`)"
     )
 

@@ -97,7 +97,9 @@ def _train(run: Run, tables: dict[str, int], watch: Stopwatch) -> Bundle:
     from pipelines.features.store import load_spec
     from pipelines.registry.bundle import Bundle
     from pipelines.registry.record import manifest
+    from pipelines.training.labels import check_labels
     from pipelines.training.models import check_model
+    from pipelines.training.models.probe import check_output
     from pipelines.training.trials import Data, alone, check_batch
 
     settings, name = run.pipeline.train, run.pipeline.name
@@ -106,7 +108,11 @@ def _train(run: Run, tables: dict[str, int], watch: Stopwatch) -> Bundle:
     table = _training_set(run)
     snapshots = _snapshots(run, table, version, SPLITS)
     spec = load_spec(run.spark, run.lake, name, run.pipeline.normalize.training_set, version)
-    whole = Data("", snapshots, spec.inputs, tables)
+    check_model(settings.model, settings.options, spec.inputs)
+    check_labels(read_at(run.spark, run.lake, table, version), settings)
+    check_output(settings.model, spec.inputs, settings.options, settings.outputs)
+    counts = _class_counts(run, table, version, "train")
+    whole = Data("", snapshots, spec.inputs, tables, counts)
     check_batch(settings, whole)
     folds = _cross_validate(run, tables)
     trained = _launch(run, whole.work(alone(settings), run.lake.training(name, run.run_id)))
@@ -187,8 +193,21 @@ def _folds(run: Run, tables: dict[str, int]) -> list[Data]:
         train, validation = _snapshots(run, table, version, splits).values()
         spec = load_fold_spec(run.spark, run.lake, run.pipeline.name, table, version, fold)
         by_split = {"train": train, "validation": validation}
-        found.append(Data(what, by_split, spec.inputs, tables))
+        counts = _class_counts(run, table, version, splits[0])
+        found.append(Data(what, by_split, spec.inputs, tables, counts))
     return found
+
+
+def _class_counts(run: Run, table: str, version: int, split: str) -> dict[int, int]:
+    """Return the rows of each class in a split; none where no weight depends on them."""
+    from pyspark.sql import functions as F
+
+    from pipelines.training.labels import class_counts
+
+    if run.pipeline.train.class_weights != "balanced":
+        return {}
+    rows = read_at(run.spark, run.lake, table, version)
+    return class_counts(rows.where(F.col("_split") == split))
 
 
 def _snapshots(run: Run, table: str, version: int, splits: Sequence[str]) -> dict[str, Snapshot]:

@@ -5,8 +5,9 @@ Every method must be called by all ranks in the same order.
 
 from __future__ import annotations
 
+import math
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
+_HALF_EXPONENT = 15
+"""Sums in float16 stay below 2 to this power; it ends at 65,504."""
+
 
 class Collective(Protocol):
     """Ranks 0 .. size - 1 of one training."""
@@ -26,11 +30,12 @@ class Collective(Protocol):
     signs: Signs
     """This rank's signs of progress. Each sum in a compiled function is one."""
 
-    def sum(self, tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    def sum(self, tensors: Sequence[tf.Tensor], half: int = 0) -> list[tf.Tensor]:
         """Return float32 tensors summed over the ranks; works inside `tf.function`.
 
         They travel as one vector in the order given, so the grouping of the sums is always the
-        same (Horovod's own fusion groups by whatever is ready first).
+        same (Horovod's own fusion groups by whatever is ready first). The first `half` of them
+        travel as float16, rounded.
         """
 
     def sum_array(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -58,7 +63,7 @@ class SingleProcess:
     def __init__(self) -> None:
         self.signs = Signs()
 
-    def sum(self, tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    def sum(self, tensors: Sequence[tf.Tensor], half: int = 0) -> list[tf.Tensor]:  # noqa: ARG002
         """Return the tensors."""
         self.signs.note_in_graph()
         return list(tensors)
@@ -94,15 +99,42 @@ class Horovod:
         self.rank = int(hvd.rank())
         self.size = int(hvd.size())
 
-    def sum(self, tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    def sum(self, tensors: Sequence[tf.Tensor], half: int = 0) -> list[tf.Tensor]:
         """Return float32 tensors summed over the ranks, reduced as one vector."""
+        if half:
+            return [*self._sum_as_half(tensors[:half]), *self.sum(tensors[half:])]
+        return self._sum_as_one(tensors, self._allreduce)
+
+    def _allreduce(self, flat: tf.Tensor) -> tf.Tensor:
+        return self._hvd.allreduce(flat, op=self._hvd.Sum, name="sum")
+
+    def _sum_as_half(self, tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        """Sum in float16, scaled by a power of two so that no sum overflows."""
+        import tensorflow as tf
+
+        def reduce(flat: tf.Tensor) -> tf.Tensor:
+            mine = tf.reduce_max(tf.abs(flat))
+            # At least as large as any sum: each rank's largest value, added up.
+            bound = self._hvd.allreduce(mine, op=self._hvd.Sum, name="sum_bound")
+            power = tf.math.ceil(tf.math.log(tf.maximum(bound, 1e-30)) / math.log(2.0))
+            scale = tf.pow(2.0, _HALF_EXPONENT - power)
+            total = self._hvd.allreduce(
+                tf.cast(flat * scale, tf.float16), op=self._hvd.Sum, name="sum_half"
+            )
+            return tf.cast(total, tf.float32) / scale
+
+        return self._sum_as_one(tensors, reduce)
+
+    def _sum_as_one(
+        self, tensors: Sequence[tf.Tensor], reduce: Callable[[tf.Tensor], tf.Tensor]
+    ) -> list[tf.Tensor]:
         import tensorflow as tf
 
         flat = tf.concat([tf.reshape(tensor, [-1]) for tensor in tensors], axis=0)
         with tf.control_dependencies([flat]):
             # This rank is here, and waits for the others: one that never comes is behind by one.
             self.signs.note_in_graph()
-        total = self._hvd.allreduce(flat, op=self._hvd.Sum, name="sum")
+        total = reduce(flat)
         sizes = [int(np.prod(tensor.shape)) for tensor in tensors]
         parts = tf.split(total, sizes)
         return [tf.reshape(part, tensor.shape) for part, tensor in zip(parts, tensors, strict=True)]

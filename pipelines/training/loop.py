@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,8 @@ class Surroundings:
     reporter: Tell
     checkpoints: Checkpoints
     on_step: OnStep | None = None
+    class_weights: Sequence[float] | None = None
+    """Weight of each class's rows in the training loss."""
 
 
 class Loop:
@@ -59,7 +61,9 @@ class Loop:
         self.collective = around.collective
         self.progress = Progress()
         self._best: list[np.ndarray[Any, Any]] = []
-        self._stepper = Stepper(model, optimizer, self.settings, self.collective)
+        self._stepper = Stepper(
+            model, optimizer, self.settings, self.collective, around.class_weights
+        )
         self._scorer = _scorer(model, self.settings)
 
     def run(self) -> Progress:
@@ -101,6 +105,7 @@ class Loop:
             self._add(self._stepper.run(iterator, count, now.epoch), part.steps)
             now.seconds += time.monotonic() - began
             if every and now.step % every == 0 and now.step < part.steps:
+                self._average_statistics()
                 self._save()
             self._tell(
                 {
@@ -109,7 +114,7 @@ class Loop:
                     "epochs": self.settings.epochs,
                     "step": now.step,
                     "steps": part.steps,
-                    "loss": now.loss_sum / now.weight_sum,
+                    "loss": now.loss_sum / (now.weight_sum or 1.0),
                 }
             )
         self._end_epoch()
@@ -152,10 +157,11 @@ class Loop:
 
     def _end_epoch(self) -> None:
         now = self.progress
+        self._average_statistics()
         validation = self._validate()
         record: dict[str, Any] = {
             "epoch": now.epoch + 1,
-            "loss": now.loss_sum / now.weight_sum,
+            "loss": now.loss_sum / (now.weight_sum or 1.0),
             **{f"val_{name}": value for name, value in validation.items()},
             "seconds": round(now.seconds, 3),
             "waiting_share": round(now.waited / now.seconds, 4) if now.seconds else 0.0,
@@ -182,6 +188,21 @@ class Loop:
             return
         now.stale_epochs += 1
         now.is_stopped = now.stale_epochs >= rule.patience
+
+    def _average_statistics(self) -> None:
+        """Give every rank the mean of what the ranks' layers gathered (batch normalisation)."""
+        if self.collective.size == 1:
+            return
+        gathered = [
+            one for one in self.model.non_trainable_variables if str(one.dtype).startswith("float")
+        ]
+        if not gathered:
+            return
+        flat = np.concatenate([one.numpy().astype(np.float64).ravel() for one in gathered])
+        mean = self.collective.sum_array(flat) / self.collective.size
+        ends = np.cumsum([one.numpy().size for one in gathered])[:-1]
+        for variable, values in zip(gathered, np.split(mean, ends), strict=True):
+            variable.assign(values.reshape(variable.shape))
 
     def _validate(self) -> dict[str, float]:
         scores = Scores(self.settings.task)

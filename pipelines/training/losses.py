@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipelines.config.train import Train
@@ -65,3 +66,11 @@ def label_sums(settings: Train, labels: tf.Tensor, weights: tf.Tensor) -> tf.Ten
         hot = tf.one_hot(tf.cast(labels, tf.int32), settings.outputs)
         return tf.reduce_sum(hot * weights[:, None], axis=0)
     return tf.reduce_sum(weights * labels)[None]
+
+
+def weight_of_class(class_weights: Sequence[float], labels: tf.Tensor) -> tf.Tensor:
+    """Return the weight (rows,) of each row's class."""
+    import tensorflow as tf
+
+    places = tf.clip_by_value(tf.cast(labels, tf.int32), 0, len(class_weights) - 1)
+    return tf.gather(tf.constant(class_weights, tf.float32), places)

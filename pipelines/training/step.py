@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +10,9 @@ import numpy as np
 
 from pipelines.config.train import Train
 from pipelines.training.collective import Collective
-from pipelines.training.losses import bad_labels, label_sums, row_losses
+from pipelines.training.losses import bad_labels, label_sums, row_losses, weight_of_class
 from pipelines.training.models.inputs import input_names
+from pipelines.training.precision import loss_scale
 
 if TYPE_CHECKING:
     import keras
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 _LOSS, _WEIGHT, _ROWS, _BAD, _LABELS = range(5)
 """Places in a step's totals; labels take the rest of them."""
+_TINY = 1e-30
+_SMALLEST_SCALE = 2.0**-10
+"""Of the loss in float16: below it, it is the gradient that is no number, not its range."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,7 @@ class Stepper:
         optimizer: keras.optimizers.Optimizer,
         settings: Train,
         collective: Collective,
+        class_weights: Sequence[float] | None = None,
     ) -> None:
         import tensorflow as tf
 
@@ -71,6 +76,7 @@ class Stepper:
         self.optimizer = optimizer
         self._settings = settings
         self._collective = collective
+        self._class_weights = class_weights
         optimizer.build(model.trainable_variables)
         # Many steps a call: what Python does between them is not paid for each of them.
         self._run: Callable[..., Any] = tf.function(self._steps, autograph=False)
@@ -83,7 +89,7 @@ class Stepper:
         found = values.numpy().astype(np.float64).T
         totals, (gradient, lowest, highest) = found[:-3], found[-3:]
         return Steps(
-            loss=totals[_LOSS] / totals[_WEIGHT],
+            loss=totals[_LOSS] / np.maximum(totals[_WEIGHT], _TINY),
             weight=totals[_WEIGHT],
             rows=totals[_ROWS],
             labels=totals[_LABELS:].T,
@@ -106,16 +112,53 @@ class Stepper:
         """
         import tensorflow as tf
 
-        # Some kernels (convolutions, recurrent layers) can't work on no rows.
-        sums = tf.cond(
-            tf.size(batch[1]) > 0, lambda: self._sums(batch, epoch), self._sums_of_no_rows
-        )
-        *gradients, totals = self._collective.sum(sums)
-        mean = [gradient / totals[_WEIGHT] for gradient in gradients]
+        sums = self._sums_of_parts(batch, epoch)
+        if self._settings.gradient_compression == "none":
+            *gradients, totals = self._collective.sum(sums)
+        else:
+            *gradients, totals = self._collective.sum(sums, half=len(sums) - 1)
+        # All rows of a batch may be of a class without weight.
+        weight = tf.maximum(totals[_WEIGHT], _TINY)
+        scale = loss_scale(self.optimizer)
+        if scale is not None:
+            weight /= self._settings.batch_size
+        mean = [gradient / weight for gradient in gradients]
         self.optimizer.apply(mean, self.model.trainable_variables)
-        labels = batch[1]
-        own = [tf.linalg.global_norm(mean), tf.reduce_min(labels), tf.reduce_max(labels)]
+        norm = tf.linalg.global_norm(mean)
+        if scale is not None:
+            # Its optimizer skips a step that overflows, and tries a smaller scale in the next.
+            is_passing = ~tf.math.is_finite(norm) & (scale > _SMALLEST_SCALE)
+            norm = tf.where(is_passing, 0.0, norm / scale)
+        own = [norm, tf.reduce_min(batch[1]), tf.reduce_max(batch[1])]
         return tf.concat([totals, tf.stack(own)], axis=0)
+
+    def _sums_of_parts(self, batch: tuple[Any, ...], epoch: tf.Tensor) -> list[tf.Tensor]:
+        """Return the sums of `_sums`, gone through in `accumulate_steps` parts, one by one."""
+        import tensorflow as tf
+
+        parts, rows = self._settings.accumulate_steps, tf.size(batch[1])
+
+        def sums_between(low: Any, high: Any) -> Any:
+            part = batch
+            if parts > 1:
+                part = tf.nest.map_structure(lambda array: array[low:high], batch)
+            # Some kernels (convolutions, recurrent layers) can't work on no rows.
+            return tf.cond(high > low, lambda: self._sums(part, epoch), self._sums_of_no_rows)
+
+        if parts == 1:
+            return list(sums_between(0, rows))
+
+        def add(part: Any, sums: Any) -> tuple[Any, Any]:
+            more = sums_between(rows * part // parts, rows * (part + 1) // parts)
+            return part + 1, [one + other for one, other in zip(sums, more, strict=True)]
+
+        _, sums = tf.while_loop(
+            lambda part, _: part < parts,
+            add,
+            [tf.constant(0), self._sums_of_no_rows()],
+            parallel_iterations=1,
+        )
+        return list(sums)
 
     def _sums(self, batch: tuple[Any, ...], epoch: tf.Tensor) -> list[tf.Tensor]:
         """Return what this rank's rows give: sums of gradients, then the vector of totals."""
@@ -125,6 +168,10 @@ class Stepper:
 
         settings = self._settings
         arrays, labels, weights = unpack(self.model, batch)
+        rows = tf.reduce_sum(weights)
+        means = label_sums(settings, labels, weights)
+        if self._class_weights is not None:
+            weights *= weight_of_class(self._class_weights, labels)
         weight = tf.reduce_sum(weights)
         with row_seeds(batch[0]["row"], settings.seed, epoch), tf.GradientTape() as tape:
             outputs = tf.cast(self.model(arrays, training=True), tf.float32)
@@ -132,14 +179,18 @@ class Stepper:
             penalties = self.model.losses
             # A penalty counts once in the mean: as often as there are rows in the sum.
             objective = loss + weight * tf.add_n(penalties) if penalties else loss
+            scale = loss_scale(self.optimizer)
+            if scale is not None:
+                # Near the mean, or sums over many rows would overflow where means don't.
+                objective *= scale / settings.batch_size
         gradients = tape.gradient(
             objective,
             [variable.value for variable in self.model.trainable_variables],
             unconnected_gradients=tf.UnconnectedGradients.ZERO,
         )
         dense = [tf.convert_to_tensor(gradient) for gradient in gradients]
-        sums = [loss, weight, weight, tf.reduce_sum(bad_labels(settings, labels))]
-        totals = tf.concat([tf.stack(sums), label_sums(settings, labels, weights)], axis=0)
+        sums = [loss, weight, rows, tf.reduce_sum(bad_labels(settings, labels))]
+        totals = tf.concat([tf.stack(sums), means], axis=0)
         return [*dense, totals]
 
     def _sums_of_no_rows(self) -> list[tf.Tensor]:

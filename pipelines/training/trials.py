@@ -10,7 +10,7 @@ import hashlib
 import json
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pipelines.config.train import Train
@@ -18,6 +18,7 @@ from pipelines.errors import SettingsError
 from pipelines.features.spec import ModelInput
 from pipelines.registry.folder import Folder
 from pipelines.training.checkpoint import Checkpoints
+from pipelines.training.labels import class_weights
 from pipelines.training.rows import FeedRows
 from pipelines.training.work import Trained, Work
 
@@ -40,6 +41,8 @@ class Data:
     snapshots: Mapping[str, Snapshot]
     inputs: Sequence[ModelInput]
     versions: Mapping[str, int]
+    class_counts: Mapping[int, int] = field(default_factory=dict)
+    """Rows of each class in the training split, where `train.class_weights` asks for them."""
 
     @property
     def num_rows(self) -> dict[str, int]:
@@ -49,7 +52,15 @@ class Data:
     def work(self, settings: Train, folder: str, judged_on: str = "test") -> Work:
         """Return the training on these rows, with checkpoints in a folder."""
         rows = FeedRows(self.snapshots, self.inputs, settings)
-        return Work(settings, self.inputs, rows, folder, self.versions, judged_on=judged_on)
+        return Work(
+            settings,
+            self.inputs,
+            rows,
+            folder,
+            self.versions,
+            judged_on=judged_on,
+            class_weights=class_weights(settings, self.class_counts),
+        )
 
 
 @dataclass(frozen=True)

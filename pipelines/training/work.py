@@ -10,6 +10,7 @@ from pipelines.config.train import Train
 from pipelines.features.spec import ModelInput
 from pipelines.training.checkpoint import Checkpoints
 from pipelines.training.loop import Loop, OnStep, Surroundings
+from pipelines.training.precision import scaled
 from pipelines.training.rank import Rank
 from pipelines.training.rows import Rows
 
@@ -35,6 +36,8 @@ class Work:
     on_step: OnStep | None = None
     judged_on: str = "test"
     """The split that the trained model is evaluated on."""
+    class_weights: Sequence[float] | None = None
+    """What `labels.class_weights` makes of the settings and the training split's counts."""
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -91,11 +94,16 @@ def train_rank(rank: Rank, work: Work) -> Trained:
     settings, collective = work.settings, rank.collective
     rows = work.rows.with_threads(rank.threads)
     model = build_model(
-        settings.model, work.inputs, settings.options, settings.seed, settings.outputs
+        settings.model,
+        work.inputs,
+        settings.options,
+        settings.seed,
+        settings.outputs,
+        settings.precision,
     )
     epoch = rows.training(0, collective.rank, collective.size, 0)
     pace = Pace(epoch.steps, settings.epochs, settings.batch_size)
-    optimizer = build_optimizer(settings.optimizer, pace)
+    optimizer = scaled(build_optimizer(settings.optimizer, pace), settings.precision)
     around = Surroundings(
         settings=settings,
         rows=rows,
@@ -103,6 +111,7 @@ def train_rank(rank: Rank, work: Work) -> Trained:
         reporter=rank.reporter,
         checkpoints=Checkpoints(work.folder, work.facts),
         on_step=work.on_step,
+        class_weights=work.class_weights,
     )
     loop = Loop(model, optimizer, around)
     progress = loop.run()

@@ -306,6 +306,42 @@ def test_ranks_share_the_cores_whatever_their_python_workers_did_before(spark):
     assert first != second, "the worker of a rank with one thread is not taken for one with two"
 
 
+def test_classes_with_balanced_weights_train_with_gradients_in_float16(open_run, training_set):
+    result = run_stage(
+        "train",
+        open_run(
+            "classes",
+            loss="categorical_crossentropy",
+            classes=2,
+            class_weights="balanced",
+            gradient_compression="float16",
+            accumulate_steps=2,
+            epochs=3,
+        ),
+    )
+    assert result.details["ranks"] == 2
+    assert result.details["metrics"]["roc_auc"] > 0.7
+    assert result.details["metrics"]["log_loss"] < result.details["constant_metrics"]["log_loss"]
+    bundle = load_bundle(result.details["bundle"])
+    assert np.sum(bundle.evaluation["confusion"]) == 250
+    assert bundle.load_model().output_shape == (None, 2)
+
+
+def test_labels_that_the_loss_can_not_take_are_refused_before_ranks_start(
+    spark, tmp_path, open_run, training_set, lake
+):
+    other = Lake(str(tmp_path / "other"))
+    rows = read_at(spark, lake, TABLE, training_set)
+    changed = rows.selectExpr("*", "_label + 1 AS _new").drop("_label")
+    replace_slice(
+        changed.withColumnRenamed("_new", "_label"), other, TABLE, "true", partition_by=["_split"]
+    )
+    replace_slice(spark.range(1).toDF("x"), other, "gold.flights", "true")
+    run = dataclasses.replace(open_run("bad-labels"), lake=other)
+    with pytest.raises(TrainingError, match=r"out of range: 2\.0 \(\d+ rows\).*takes 0 or 1"):
+        run_stage("train", run)
+
+
 def test_more_ranks_than_slots_are_refused_with_the_number_there_is(open_run, training_set):
     with pytest.raises(TrainingError, match=r"needs 4 slots .* \(local\[2\]\) has 2"):
         run_stage("train", open_run("too-many", ranks=4))

@@ -87,3 +87,16 @@ def test_drift_and_a_lost_auc_call_for_a_new_training():
 @pytest.mark.parametrize("auc", [0.62, None])
 def test_small_losses_and_missing_labels_call_for_nothing(auc):
     assert reasons_to_retrain([CALM], day(auc), {"roc_auc": 0.66}, max_auc_drop=0.05) == []
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "title"),
+    [
+        ({"confusion": [[5, 1], [2, 7]]}, "Classes of the test split"),
+        ({"scatter": [[1.0, 1.2], [2.0, 1.9]]}, "Numbers of the test split"),
+    ],
+)
+def test_classes_and_numbers_have_a_picture_of_their_own(evaluation, title):
+    html = page(evaluation={"metrics": {}, "constant": {}, **evaluation})
+    assert html.count("<svg") == 6
+    assert title in html

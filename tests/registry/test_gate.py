@@ -60,3 +60,25 @@ def test_the_constant_guess_may_be_left_out() -> None:
 def test_a_tolerance_of_one_waives_the_comparison() -> None:
     assert not compares_with_champion(Promote(threshold=0.6, min_gain=-1))
     assert compares_with_champion(Promote(threshold=0.6, min_gain=-0.005))
+
+
+def test_errors_of_numbers_are_better_when_lower() -> None:
+    constant = {"mse": 4.0, "mae": 1.5, "r2": 0.0}
+    good = {"mse": 2.0, "mae": 1.0, "r2": 0.5}
+    settings = Promote(metric="mae", threshold=1.2, min_gain=0.1)
+    assert reasons_to_refuse(settings, good, constant, Rival(1, {"mae": 1.2})) == []
+    worse = {**good, "mae": 1.6}
+    assert reasons_to_refuse(settings, worse, constant, Rival(1, {"mae": 1.2})) == [
+        "mae is 1.6000, expected at most 1.2000 (`promote.threshold`)",
+        "mae is 1.6000, expected less than the 1.5000 of a constant guess "
+        "(`promote.beat_constant`)",
+        "mae is 1.6000 against 1.2000 of the champion (version 1) on the same rows: a gain of "
+        "-0.4000, expected at least +0.1000 (`promote.min_gain`)",
+    ]
+    assert reasons_to_refuse(Promote(metric="r2", threshold=0.4), good, constant) == []
+    assert len(reasons_to_refuse(Promote(metric="r2", threshold=0.4), constant, constant)) == 2
+
+
+def test_a_comparison_by_a_number_has_no_bound_to_waive_it() -> None:
+    assert compares_with_champion(Promote(metric="mse", threshold=9, min_gain=-50))
+    assert not compares_with_champion(Promote(metric="mse", threshold=9, min_gain=float("-inf")))

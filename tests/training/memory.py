@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +12,7 @@ import numpy as np
 from pipelines.config.train import Train
 from pipelines.features.spec import ModelInput
 from pipelines.training.collective import SingleProcess
+from pipelines.training.labels import class_weights
 from pipelines.training.rank import Rank
 from pipelines.training.rows import Epoch
 from pipelines.training.work import Trained, Work, train_rank
@@ -43,6 +46,8 @@ class MemoryRows:
 
     batch_size: int
     num_rows: int = 500
+    make: Callable[[int, int], dict[str, np.ndarray]] = some_rows
+    """Gives a number of rows for a seed: arrays by name, `label` among them."""
     poisoned_row: int | None = None
     """Row of the first epoch's order whose numbers are infinite."""
 
@@ -52,8 +57,11 @@ class MemoryRows:
     def with_threads(self, threads: int) -> MemoryRows:
         return self
 
+    def training_labels(self) -> list[float]:
+        return self.make(self.num_rows, 1)["label"].tolist()
+
     def training(self, epoch: int, rank: int, size: int, start_step: int) -> Epoch:
-        rows = some_rows(self.num_rows, 1)
+        rows = self.make(self.num_rows, 1)
         order = np.random.default_rng([7, epoch]).permutation(self.num_rows)
         if self.poisoned_row is not None:
             rows["numeric"][order[self.poisoned_row]] = np.inf
@@ -65,7 +73,7 @@ class MemoryRows:
         return Epoch(_dataset(rows, order, [one[one % size == rank] for one in places]), steps)
 
     def evaluation(self, split: str, rank: int, size: int) -> Epoch:
-        rows = some_rows(200, {"validation": 2, "test": 3}[split])
+        rows = self.make(200, {"validation": 2, "test": 3}[split])
         places = np.arange(200)
         mine = np.array_split(places[places % size == rank], 3)
         return Epoch(_dataset(rows, places, mine), 3)
@@ -77,13 +85,13 @@ def _dataset(rows: dict[str, np.ndarray], order: np.ndarray, batches: list[np.nd
     def generate() -> Any:
         for places in batches:
             found = order[places]
-            x = {name: rows[name][found] for name in ("numeric", "category")}
+            x = {name: array[found] for name, array in rows.items() if name != "label"}
             yield {**x, "row": places.astype(np.int64)}, rows["label"][found]
 
+    x = {name: array for name, array in rows.items() if name != "label"}
     signature = (
         {
-            "numeric": tf.TensorSpec((None, NUMERIC), tf.float32),
-            "category": tf.TensorSpec((None, len(CARDINALITIES)), tf.int32),
+            **{n: tf.TensorSpec((None, *a.shape[1:]), a.dtype) for n, a in x.items()},
             "row": tf.TensorSpec((None,), tf.int64),
         },
         tf.TensorSpec((None,), tf.float32),
@@ -123,14 +131,17 @@ def train(
     rows: MemoryRows | None = None,
     on_step: Any = None,
     events: Events | None = None,
+    inputs: list[ModelInput] = INPUTS,
 ) -> Trained:
     """Train in this process, as the one rank there is."""
+    counts = Counter((rows or MemoryRows(chosen.batch_size)).training_labels())
     work = Work(
         settings=chosen,
-        inputs=INPUTS,
+        inputs=inputs,
         rows=rows or MemoryRows(chosen.batch_size),
         folder=str(folder),
         versions={"gold.toy": 3},
         on_step=on_step,
+        class_weights=class_weights(chosen, counts),
     )
     return train_rank(Rank(SingleProcess(), events or Events(), 0, 1), work)

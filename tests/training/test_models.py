@@ -136,7 +136,7 @@ def test_a_model_of_the_wrong_shape_is_refused() -> None:
 
 
 def test_an_embeddings_width_follows_its_cardinality() -> None:
-    from pipelines.training.models.mlp import embedding_width
+    from pipelines.training.models.parts import embedding_width
 
     assert [embedding_width(n) for n in (2, 10, 100, 1000, 10_000)] == [2, 6, 21, 50, 50]
 

@@ -122,3 +122,79 @@ def test_an_evaluation_takes_logits() -> None:
     found = evaluation(np.array([0.0, 1.0]), np.array([[-1.0], [1.0]]), [0.5], "binary")
     assert found["metrics"]["log_loss"] == pytest.approx(np.log1p(np.exp(-1)))
     assert found["num_rows"] == 2
+
+
+def test_metrics_of_classes_are_those_of_scikit_learn() -> None:
+    from sklearn.metrics import accuracy_score, precision_recall_fscore_support
+
+    from pipelines.training.evaluate import predictions
+
+    random = np.random.default_rng(4)
+    labels = random.integers(0, 4, 500).astype(np.float32)
+    logits = random.normal(size=(500, 4)) + 1.5 * np.eye(4)[labels.astype(int)]
+    found = evaluation(labels, logits, [0.25] * 4, "classes")
+    chance = predictions(logits, "classes")
+    said = chance.argmax(axis=1)
+    precision, recall, f1, _ = precision_recall_fscore_support(labels, said, average="macro")
+    assert found["metrics"] == pytest.approx(
+        {
+            "accuracy": accuracy_score(labels, said),
+            "precision": precision,
+            "recall": recall,
+            "f1": f1,
+            "roc_auc": roc_auc_score(labels, chance, multi_class="ovr", average="macro"),
+            "log_loss": log_loss(labels, chance),
+        }
+    )
+    assert found["constant"]["log_loss"] == pytest.approx(np.log(4))
+    assert found["constant"]["roc_auc"] == 0.5
+    matrix = np.array(found["confusion"])
+    assert matrix.sum() == 500
+    assert np.trace(matrix) == round(500 * found["metrics"]["accuracy"])
+
+
+def test_classes_that_no_row_has_leave_metrics_that_are_numbers() -> None:
+    labels, logits = np.zeros(3, np.float32), np.array([[2.0, 0, 0]] * 3)
+    found = evaluation(labels, logits, [1.0, 0.0, 0.0], "classes")
+    assert (found["metrics"]["accuracy"], found["metrics"]["f1"]) == (1.0, 1.0)
+    assert np.isnan(found["metrics"]["roc_auc"])
+    empty = evaluation(np.zeros(0), np.zeros((0, 3)), [1.0, 0.0, 0.0], "classes")
+    assert all(np.isnan(value) for value in empty["metrics"].values())
+
+
+def test_metrics_of_numbers_are_those_of_scikit_learn() -> None:
+    from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
+
+    random = np.random.default_rng(4)
+    labels = random.normal(size=2000)
+    values = labels + random.normal(size=2000) / 2
+    found = evaluation(labels, values[:, None], [float(labels.mean())], "number")
+    assert found["metrics"] == pytest.approx(
+        {
+            "mse": mean_squared_error(labels, values),
+            "mae": mean_absolute_error(labels, values),
+            "r2": r2_score(labels, values),
+        }
+    )
+    assert found["constant"]["r2"] == pytest.approx(0, abs=1e-12)
+    assert len(found["scatter"]) == 500
+    empty = evaluation(np.zeros(0), np.zeros((0, 1)), [0.0], "number")
+    assert empty["scatter"] == []
+
+
+@pytest.mark.parametrize("task", ["classes", "number"])
+def test_validation_metrics_add_up_over_ranks(task: str) -> None:
+    random = np.random.default_rng(1)
+    labels = random.integers(0, 3, 60).astype(np.float32)
+    outputs = random.normal(size=(60, 3 if task == "classes" else 1)).astype(np.float32)
+    whole, one, other = (Scores(task) for _ in range(3))
+    whole.add(np.ones(60), labels, outputs)
+    one.add(np.ones(20), labels[:20], outputs[:20])
+    other.add(np.ones(40), labels[20:], outputs[20:])
+    found = whole.metrics(one.sums + other.sums)
+    assert found == pytest.approx(whole.metrics(whole.sums))
+    if task == "classes":
+        assert found["accuracy"] == pytest.approx(np.mean(outputs.argmax(axis=1) == labels))
+    else:
+        assert found["mse"] == pytest.approx(np.mean((outputs[:, 0] - labels) ** 2))
+        assert found["mae"] == pytest.approx(np.mean(np.abs(outputs[:, 0] - labels)))

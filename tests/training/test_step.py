@@ -109,3 +109,98 @@ def test_the_gradient_is_clipped_after_the_sum_over_ranks() -> None:
     )
     optimizer.apply([keras.ops.convert_to_tensor([3.0, 4.0])], [variable])
     np.testing.assert_allclose(variable.numpy(), [-0.3, -0.4], rtol=1e-6)
+
+
+@pytest.mark.parametrize("parts", [3, 30])
+def test_a_batch_in_parts_moves_the_weights_as_the_whole_batch(parts: int) -> None:
+    from pipelines.training.collective import SingleProcess
+
+    options = {"hidden": [8], "dropout": 0.3, "l2": 0.1}
+    whole, totals = one_step(a_stepper(SingleProcess(), options), a_batch(range(20)))
+    in_parts, same = one_step(
+        a_stepper(SingleProcess(), options, accumulate_steps=parts), a_batch(range(20))
+    )
+    for got, expected in zip(in_parts, whole, strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(same, totals, rtol=1e-5, atol=1e-6)
+
+
+def test_a_class_of_weight_two_counts_as_often_in_the_gradient_but_not_in_the_rows() -> None:
+    from pipelines.training.collective import SingleProcess
+    from pipelines.training.step import Stepper
+
+    options = {"hidden": [8]}
+    plain = a_stepper(SingleProcess(), options)
+    weighing = Stepper(
+        plain.model, plain.optimizer, plain._settings, SingleProcess(), class_weights=[1.0, 2.0]
+    )
+    data = some_rows(20, 1)["label"]
+    weights = np.where(data > 0.5, 2.0, 1.0)
+    by_row, by_row_totals = one_step(
+        a_stepper(SingleProcess(), options), a_batch(range(20), weights)
+    )
+    by_class, totals = one_step(weighing, a_batch(range(20)))
+    for got, expected in zip(by_class, by_row, strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(totals[:2], by_row_totals[:2], rtol=1e-6)
+    assert (totals[1], totals[2], totals[4]) == (weights.sum(), 20, data.sum())
+
+
+@pytest.mark.parametrize(
+    ("loss", "error", "expected"),
+    [("mse", 3.0, 9.0), ("mae", 3.0, 3.0), ("huber", 3.0, 2 * (3 - 1)), ("huber", 1.0, 0.5)],
+)
+def test_losses_of_numbers(loss: str, error: float, expected: float) -> None:
+    import tensorflow as tf
+
+    from pipelines.training.losses import row_losses
+
+    chosen = settings(loss=loss, huber_delta=2.0)
+    found = row_losses(chosen, tf.constant([5.0]), tf.constant([[5.0 - error]]))
+    assert found.numpy() == pytest.approx([expected])
+
+
+def test_labels_out_of_range_are_counted() -> None:
+    import tensorflow as tf
+
+    from pipelines.training.losses import bad_labels
+
+    labels = tf.constant([0.0, 1.0, 2.0, 3.0, -1.0, 0.5, np.nan, np.inf])
+
+    def told(**changes):
+        return bad_labels(settings(**changes), labels).numpy().tolist()
+
+    assert told() == [0, 0, 1, 1, 1, 1, 1, 1]
+    classes = told(loss="categorical_crossentropy", classes=3)
+    assert classes == [0, 0, 0, 1, 1, 1, 1, 1]
+    assert told(loss="mae") == [0, 0, 0, 0, 0, 0, 1, 1]
+
+
+def test_gradients_that_travel_as_float16_are_scaled_so_that_no_sum_overflows() -> None:
+    import tensorflow as tf
+
+    from pipelines.training.collective import Horovod
+    from pipelines.training.signs import Signs
+
+    class Both:
+        """Horovod with another rank that has the same numbers."""
+
+        Sum = "sum"
+
+        def __init__(self) -> None:
+            self.seen = []
+
+        def allreduce(self, tensor, op, name):
+            self.seen.append((name, tensor.dtype))
+            return tensor + tensor
+
+    ranks = Horovod.__new__(Horovod)
+    ranks._hvd, ranks.signs = Both(), Signs()
+    large, small = tf.constant([[1e9, -3e8]]), tf.constant([2e6])
+    counts = tf.constant([123456789.0])
+    found = ranks.sum([large, small, counts], half=2)
+    assert [tensor.shape for tensor in found] == [(1, 2), (1,), (1,)]
+    np.testing.assert_allclose(found[0], [[2e9, -6e8]], rtol=1e-3)
+    np.testing.assert_allclose(found[1], [4e6], rtol=1e-3)
+    np.testing.assert_array_equal(found[2], tf.constant([2 * 123456789.0]))
+    assert ("sum_half", tf.float16) in ranks._hvd.seen

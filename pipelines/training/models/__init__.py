@@ -20,16 +20,30 @@ from pydantic import ValidationError
 from pipelines.errors import SettingsError, TrainingError, nearest
 from pipelines.features.spec import ModelInput
 from pipelines.training.models.inputs import ModelInputs
+from pipelines.training.precision import computing_in
 
 if TYPE_CHECKING:
     import keras
 
-BUILT_IN = {"mlp": "pipelines.training.models.mlp:mlp"}
+    from pipelines.training.models.parts import Options
+
+BUILT_IN = {
+    "mlp": "MlpOptions",
+    "wide_and_deep": "WideAndDeepOptions",
+    "cnn": "CnnOptions",
+    "rnn": "RnnOptions",
+    "transformer": "TransformerOptions",
+}
+"""Each is a function in the module of its name, beside its options. Neither needs TensorFlow to be
+imported."""
 
 
 def model_function(name: str) -> Callable[..., Any]:
     """Return the function of a built-in model or of `module:function`."""
-    module_name, colon, function = BUILT_IN.get(name, name).partition(":")
+    if name in BUILT_IN:
+        found: Callable[..., Any] = getattr(_module(name), name)
+        return found
+    module_name, colon, function = name.partition(":")
     if not colon:
         known = sorted(BUILT_IN)
         raise SettingsError(
@@ -37,7 +51,7 @@ def model_function(name: str) -> Callable[..., Any]:
             f"{nearest(name, known)}"
         )
     try:
-        found: Callable[..., Any] = getattr(importlib.import_module(module_name), function)
+        found = getattr(importlib.import_module(module_name), function)
     except (ImportError, AttributeError) as error:
         raise SettingsError(
             f"`train.model: {name}` can't be found: {error}. Expected `module:function` with a "
@@ -46,26 +60,37 @@ def model_function(name: str) -> Callable[..., Any]:
     return found
 
 
-def check_model(name: str, options: Mapping[str, Any]) -> None:
-    """Raise SettingsError for an unknown model or unfit options, without TensorFlow."""
-    function = model_function(name)
-    if name != "mlp":
-        parameters = inspect.signature(function).parameters.values()
-        known = [one.name for one in parameters if one.kind is not one.VAR_KEYWORD][1:]
-        takes_all = any(one.kind is one.VAR_KEYWORD for one in parameters)
-        unknown = [key for key in options if key not in known]
-        if unknown and not takes_all:
-            raise SettingsError(
-                f"`train.options.{unknown[0]}` is unknown to the model '{name}'; expected some of "
-                f"{known}.{nearest(unknown[0], known)}"
-            )
-        return
-    from pipelines.training.models.mlp import MlpOptions
+def options_model(name: str) -> type[Options]:
+    """Return the options of a built-in model."""
+    found: type[Options] = getattr(_module(name), BUILT_IN[name])
+    return found
 
-    try:
-        MlpOptions(**options)
-    except ValidationError as error:
-        raise _unfit(name, options, error) from error
+
+def check_model(
+    name: str, options: Mapping[str, Any], inputs: Iterable[ModelInput] | None = None
+) -> None:
+    """Raise SettingsError for an unknown model or unfit options, without TensorFlow.
+
+    With `inputs` also for options that don't fit them.
+    """
+    function = model_function(name)
+    if name in BUILT_IN:
+        try:
+            chosen = options_model(name)(**options)
+        except ValidationError as error:
+            raise _unfit(name, options, error) from error
+        if inputs is not None:
+            chosen.check(ModelInputs.of(inputs))
+        return
+    parameters = inspect.signature(function).parameters.values()
+    known = [one.name for one in parameters if one.kind is not one.VAR_KEYWORD][1:]
+    takes_all = any(one.kind is one.VAR_KEYWORD for one in parameters)
+    unknown = [key for key in options if key not in known]
+    if unknown and not takes_all:
+        raise SettingsError(
+            f"`train.options.{unknown[0]}` is unknown to the model '{name}'; expected some of "
+            f"{known}.{nearest(unknown[0], known)}"
+        )
 
 
 def build_model(
@@ -74,6 +99,7 @@ def build_model(
     options: Mapping[str, Any],
     seed: int = 0,
     outputs: int = 1,
+    precision: str = "float32",
 ) -> keras.Model:
     """Return a model with its initial weights, which `seed` alone decides.
 
@@ -85,7 +111,8 @@ def build_model(
     function = model_function(name)
     keras.utils.set_random_seed(seed)
     try:
-        model = function(ModelInputs.of(inputs, outputs), **options)
+        with computing_in(precision):
+            model = function(ModelInputs.of(inputs, outputs), **options)
     except (TypeError, ValidationError) as error:
         raise _unfit(name, options, error) from error
     shape = tuple(model.output_shape)
@@ -98,13 +125,25 @@ def build_model(
     return model
 
 
+def _module(name: str) -> Any:
+    return importlib.import_module(f"pipelines.training.models.{name}")
+
+
 def _unfit(name: str, options: Mapping[str, Any], error: Exception) -> SettingsError:
     if isinstance(error, ValidationError):
-        said = "; ".join(
-            f"`train.options.{'.'.join(map(str, one['loc']))}`: {one['msg']}, "
-            f"received {one['input']!r}"
-            for one in error.errors()
-        )
+        said = "; ".join(_said(name, one) for one in error.errors())
     else:
         said = str(error)
     return SettingsError(f"options {dict(options)} don't fit the model '{name}': {said}")
+
+
+def _said(name: str, problem: Any) -> str:
+    option = ".".join(map(str, problem["loc"]))
+    if problem["type"] != "extra_forbidden" or name not in BUILT_IN:
+        return f"`train.options.{option}`: {problem['msg']}, received {problem['input']!r}"
+    known: Any = options_model(name)
+    for part in problem["loc"][:-1]:
+        known = known.model_fields[part].annotation
+    names = list(known.model_fields)
+    hint = nearest(str(problem["loc"][-1]), names)
+    return f"`train.options.{option}` is unknown; expected some of {', '.join(names)}.{hint}"

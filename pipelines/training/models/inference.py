@@ -32,7 +32,7 @@ def inference_model(model: keras.Model, inputs: Iterable[ModelInput], task: Task
     for array, columns in (("numeric", sorted_.numeric), ("category", tuple(sorted_.categories))):
         if array in taken:
             arrays[array] = keras.ops.stack([by_name[name] for name in columns], axis=1)
-    output = _without_dropout(model)(arrays)
+    output = _for_inference(model)(arrays)
     activation = {"binary": "sigmoid", "classes": "softmax", "number": "linear"}[task]
     name = "value" if task == "number" else "probability"
     output = keras.layers.Activation(activation, dtype="float32", name=name)(output)
@@ -47,19 +47,32 @@ def model_bytes(model: keras.Model) -> bytes:
         return path.read_bytes()
 
 
-def _without_dropout(model: keras.Model) -> keras.Model:
+def _for_inference(model: keras.Model) -> keras.Model:
+    """Return the model without layers that act in training only, computing in float32."""
     import keras
 
-    from pipelines.training.models.layers import RowDropout
+    from pipelines.training.models.layers import RowLayer
 
-    if not any(isinstance(layer, RowDropout) for layer in model.layers):
+    is_mixed = any(layer.compute_dtype != layer.variable_dtype for layer in model.layers)
+    if not is_mixed and not any(isinstance(layer, RowLayer) for layer in model.layers):
         return model
 
     def copy(layer: Any) -> Any:
-        if isinstance(layer, RowDropout):
+        if isinstance(layer, RowLayer):
             return keras.layers.Identity(name=layer.name)
-        return layer.__class__.from_config(layer.get_config())
+        return layer.__class__.from_config(_in_float32(layer.get_config()))
 
     plain = keras.models.clone_model(model, clone_function=copy)
     plain.set_weights(model.get_weights())
     return plain
+
+
+def _in_float32(config: Any) -> Any:
+    """Return a layer's settings with float32 in the place of mixed precision."""
+    if isinstance(config, list):
+        return [_in_float32(one) for one in config]
+    if not isinstance(config, dict):
+        return config
+    if str(config.get("config", {}).get("name", "")).startswith("mixed_"):
+        return "float32"
+    return {name: _in_float32(value) for name, value in config.items()}
