@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from pipelines.config.losses import Task, task_of
 from pipelines.errors import BundleError, GateRefused, SettingsError
 from pipelines.lake.read import read_at
 from pipelines.run import Run, StageResult, Stopwatch
@@ -45,8 +46,8 @@ def run(run: Run) -> StageResult:
     if settings.metric not in metrics:
         raise SettingsError(
             f"`promote.metric: {settings.metric}` is not among the metrics of "
-            f"{candidate.name} version {candidate.version}: {sorted(metrics)}. The gate judges "
-            "models trained with `train.loss: binary_crossentropy`."
+            f"{candidate.name} version {candidate.version}: {sorted(metrics)}. Take one of these, "
+            "or train again with the loss that the metric goes with."
         )
     rival = _rival(run, resolved, bundle)
     reasons = reasons_to_refuse(settings, metrics, bundle.manifest["constant_metrics"], rival)
@@ -91,6 +92,13 @@ def _rival(run: Run, resolved: dict[str, Any], candidate: Bundle) -> Rival | Non
     if champion is None or not compares_with_champion(run.pipeline.promote):
         return None
     bundle = load_bundle(champion["bundle"])
+    mine, other = _outputs(candidate), _outputs(bundle)
+    if mine != other:
+        raise SettingsError(
+            f"the champion (version {champion['version']}) says of a row {_in_words(other)}, the "
+            f"candidate {_in_words(mine)}: they can't be compared. Promote the candidate without "
+            "the comparison: `--set promote.min_gain=-.inf`."
+        )
     rows = _test_rows(run, candidate)
     return Rival(champion["version"], _metrics(run, bundle, rows, candidate))
 
@@ -120,19 +128,34 @@ def _test_rows(run: Run, candidate: Bundle) -> DataFrame:
 
 def _metrics(run: Run, champion: Bundle, rows: DataFrame, candidate: Bundle) -> dict[str, float]:
     from pipelines.scoring.batch import predict
-    from pipelines.training.evaluate import metrics
+    from pipelines.scoring.workers import OUTPUTS
+    from pipelines.training.evaluate import metrics_of
 
     expected = int(candidate.manifest["num_rows"]["test"])
     scored = predict(rows, champion, ["_label"], expected, run.pipeline.score.batch_size)
-    # Two numbers a row of the test split, as training keeps them too.
-    found = scored.select("_label", "prediction").toArrow()
+    # A few numbers a row of the test split, as training keeps them too.
+    found = scored.select("_label", OUTPUTS).toArrow()
     if found.num_rows != expected:
         raise BundleError(
             f"the champion can be compared on {found.num_rows} of the candidate's {expected} test "
             f"rows only: {candidate.tables} do not fit each other. Run `tidemill normalize` and "
             "`tidemill train` again."
         )
-    return metrics(found["_label"].to_numpy(), found["prediction"].to_numpy())
+    outputs = found[OUTPUTS].combine_chunks().flatten().to_numpy().reshape(expected, -1)
+    task, _ = _outputs(champion)
+    return metrics_of(found["_label"].to_numpy(), outputs, task)
+
+
+def _outputs(bundle: Bundle) -> tuple[Task, int]:
+    """Return what a bundle's model says of a row: the task, and the number of classes."""
+    settings = bundle.manifest["settings"]
+    return task_of(settings["loss"]), int(settings.get("classes") or 1)
+
+
+def _in_words(outputs: tuple[Task, int]) -> str:
+    task, classes = outputs
+    chance = f"the chance of each of {classes} classes"
+    return {"binary": "the chance of a yes", "classes": chance, "number": "a number"}[task]
 
 
 def _result(

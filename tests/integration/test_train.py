@@ -327,21 +327,6 @@ def test_classes_with_balanced_weights_train_with_gradients_in_float16(open_run,
     assert bundle.load_model().output_shape == (None, 2)
 
 
-def test_labels_that_the_loss_can_not_take_are_refused_before_ranks_start(
-    spark, tmp_path, open_run, training_set, lake
-):
-    other = Lake(str(tmp_path / "other"))
-    rows = read_at(spark, lake, TABLE, training_set)
-    changed = rows.selectExpr("*", "_label + 1 AS _new").drop("_label")
-    replace_slice(
-        changed.withColumnRenamed("_new", "_label"), other, TABLE, "true", partition_by=["_split"]
-    )
-    replace_slice(spark.range(1).toDF("x"), other, "gold.flights", "true")
-    run = dataclasses.replace(open_run("bad-labels"), lake=other)
-    with pytest.raises(TrainingError, match=r"out of range: 2\.0 \(\d+ rows\).*takes 0 or 1"):
-        run_stage("train", run)
-
-
 def test_more_ranks_than_slots_are_refused_with_the_number_there_is(open_run, training_set):
     with pytest.raises(TrainingError, match=r"needs 4 slots .* \(local\[2\]\) has 2"):
         run_stage("train", open_run("too-many", ranks=4))
