@@ -73,8 +73,10 @@ class Run:
 class StageResult:
     """What a stage did. `counts` is flat; keys are `rows_in`, `rows_out`, `<table>.rows`, ...
 
-    `read` and `written` map table names to versions. `details` holds what else is worth
-    knowing, as plain JSON values (metrics, paths, rule results).
+    `read` and `written` map table names to versions; what is no table stands in `details`:
+    `ingest` reads the files of `details.landing`, `train` writes `details.bundle`, and `promote`
+    moves an alias, judging by the tables it names in `read`. `details` also holds what else is
+    worth knowing, as plain JSON values (metrics, paths, rule results).
     """
 
     stage: str

@@ -14,7 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.config import Pipeline
-from pipelines.errors import LakeError, TidemillError, TrainingError, UsageError, nearest
+from pipelines.errors import (
+    LakeError,
+    SettingsError,
+    TidemillError,
+    TrainingError,
+    UsageError,
+    nearest,
+)
 from pipelines.fingerprint import code_hash, fingerprint
 from pipelines.lake import files
 from pipelines.lake.catalog import Lake
@@ -30,6 +37,8 @@ logger = logging.getLogger(__name__)
 
 STAGES = ("ingest", "clean", "featurize", "normalize", "train", "promote", "score", "monitor")
 """All stages, in the order in which data passes them."""
+
+_UTC = ("UTC", "Etc/UTC", "GMT", "Z", "+00:00")
 
 
 def open_run(
@@ -58,6 +67,7 @@ def open_run(
         # Spark's own bar would write over ours.
         settings = {"spark.ui.showConsoleProgress": "false"}
         spark = spark_session(pipeline.root, f"tidemill {pipeline.name}", profile, **settings)
+    check_session(spark)
     run = Run(pipeline, spark, lake, run_id or new_run_id(pipeline.name), date, since)
     return run if progress is None else replace(run, progress=progress)
 
@@ -76,6 +86,17 @@ def check_lake(lake: Lake) -> None:
             f"the lake can't be written: {folder}: {error.strerror}. "
             "Give another place with --lake, or mend the folder's permissions."
         ) from error
+
+
+def check_session(spark: SparkSession) -> None:
+    """Raise SettingsError unless the session counts times in UTC, as all tables do."""
+    zone = spark.conf.get("spark.sql.session.timeZone")
+    if zone not in _UTC:
+        raise SettingsError(
+            f"Spark's session is in the time zone {zone}; expected UTC, which all `*_at` columns "
+            "are in. Set `spark.sql.session.timeZone UTC` in the Spark profile, or give it to "
+            "spark-submit with --conf."
+        )
 
 
 def run_stage(stage: str, run: Run, *, once: bool = False) -> StageResult:

@@ -139,15 +139,15 @@ def tell(run: Run, dates: Dates, step: int) -> list[StageResult]:
     deliverer(run.pipeline)
     results: list[StageResult] = []
     for chapter in chapters(dates, step):
-        results += _tell_chapter(chapter, run, dates)
+        results += _tell_chapter(chapter, run)
     return results
 
 
-def _tell_chapter(chapter: Chapter, whole: Run, dates: Dates) -> list[StageResult]:
+def _tell_chapter(chapter: Chapter, whole: Run) -> list[StageResult]:
     pipeline = whole.pipeline
     if chapter.title:
         whole.progress({"event": "chapter", "text": chapter.title})
-    runs = [(stage, _run_for(stage, chapter, whole, dates)) for stage in chapter.stages]
+    runs = [(stage, _run_for(stage, chapter, whole)) for stage in chapter.stages]
     # Files are delivered only where they will be read: a landing folder may have been cleared.
     if chapter.land_until is not None and stored_result(*runs[0]) is None:
         counts = land(pipeline, chapter.land_until)
@@ -156,12 +156,14 @@ def _tell_chapter(chapter: Chapter, whole: Run, dates: Dates) -> list[StageResul
     return [run_stage(stage, run, once=True) for stage, run in runs]
 
 
-def _run_for(stage: str, chapter: Chapter, whole: Run, dates: Dates) -> Run:
+def _run_for(stage: str, chapter: Chapter, whole: Run) -> Run:
     """Return the run of a stage: its id stays the same as long as what it depends on does.
 
-    `promote` has the run id of `train`, by which it finds its candidate.
+    That is the chapter's own days, not how long the story goes on. `promote` has the run id of
+    `train`, by which it finds its candidate.
     """
     until = "train" if stage == "promote" else stage
-    key = fingerprint(whole.pipeline, STAGES[: STAGES.index(until) + 1], dates=dates)
+    days = (chapter.since, chapter.date, chapter.land_until)
+    key = fingerprint(whole.pipeline, STAGES[: STAGES.index(until) + 1], days=days)
     run_id = f"story-{whole.pipeline.name}-{chapter.name}-{key}"
     return replace(whole, run_id=run_id, date=chapter.date, since=chapter.since)

@@ -170,3 +170,12 @@ def test_dates_that_make_no_range_are_refused():
         open_run(pipeline, since=day)
     with pytest.raises(UsageError, match="--since 2013-01-05 lies after --date 2013-01-04"):
         open_run(pipeline, since=day, date=dt.date(2013, 1, 4))
+
+
+def test_a_session_in_another_time_zone_is_refused(spark, open_test_run):
+    spark.conf.set("spark.sql.session.timeZone", "Europe/Berlin")
+    try:
+        with pytest.raises(SettingsError, match=r"zone Europe/Berlin; expected UTC.*timeZone UTC"):
+            open_test_run()
+    finally:
+        spark.conf.set("spark.sql.session.timeZone", "UTC")

@@ -121,6 +121,16 @@ class TestTelling:
         assert tell(open_test_run(), self.dates, 7) == first
         assert len(happened) == number
 
+    def test_told_further_the_history_is_not_done_again(self, world, open_test_run):
+        happened, _ = world
+        tell(open_test_run(), self.dates, 1)
+        number = len(happened)
+        tell(open_test_run(), Dates(DAY(2013, 1, 1), DAY(2013, 1, 14), DAY(2013, 1, 17)), 1)
+        assert [event[0] for event in happened[number:]] == [
+            *("land", "ingest", "clean", "featurize", "score"),
+            *("land", "ingest", "clean", "featurize", "monitor"),
+        ]
+
     def test_stopped_in_the_middle_it_goes_on_from_there(self, world, open_test_run):
         happened, broken = world
         broken.add("train")

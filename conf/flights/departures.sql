@@ -1,12 +1,13 @@
 -- The flights of the days asked for, one row each, and what their schedule alone says.
 -- :since and :until are the first and last day, :timezone is the pipeline's.
 --
--- Counts of other departures reach one hour ahead at most. Schedules are known twelve hours ahead
--- and a prediction is made two hours before departure, so all counted flights are known by then.
+-- A prediction is made two hours before departure, but not before the day's schedule has arrived:
+-- flights that leave soon after midnight are predicted as it arrives. So all flights of the same day
+-- are known by then, and counts of other departures hold none of another day.
 WITH scheduled AS (
   SELECT
     *,
-    sched_dep_at - INTERVAL 2 HOURS AS prediction_at,
+    greatest(sched_dep_at - INTERVAL 2 HOURS, available_at) AS prediction_at,
     from_utc_timestamp(sched_dep_at, :timezone) AS local_dep,
     sched_arr_time DIV 100 * 60 + sched_arr_time % 100 AS sched_arr_minute
   FROM silver.flights
@@ -14,15 +15,15 @@ WITH scheduled AS (
 ),
 
 of_origin AS (
-  SELECT origin, hour_at, count(*) AS departures
+  SELECT flight_date, origin, hour_at, count(*) AS departures
   FROM scheduled
-  GROUP BY origin, hour_at
+  GROUP BY flight_date, origin, hour_at
 ),
 
 of_city AS (
-  SELECT hour_at, sum(departures) AS departures
+  SELECT flight_date, hour_at, sum(departures) AS departures
   FROM of_origin
-  GROUP BY hour_at
+  GROUP BY flight_date, hour_at
 )
 
 SELECT
@@ -63,13 +64,22 @@ FROM scheduled AS s
 LEFT JOIN silver.airports AS there
   ON there.faa = s.dest
 LEFT JOIN of_origin AS here
-  ON here.origin = s.origin AND here.hour_at = s.hour_at
+  ON
+    here.flight_date = s.flight_date
+    AND here.origin = s.origin
+    AND here.hour_at = s.hour_at
 LEFT JOIN of_origin AS earlier
-  ON earlier.origin = s.origin AND earlier.hour_at = s.hour_at - INTERVAL 1 HOUR
+  ON
+    earlier.flight_date = s.flight_date
+    AND earlier.origin = s.origin
+    AND earlier.hour_at = s.hour_at - INTERVAL 1 HOUR
 LEFT JOIN of_origin AS later
-  ON later.origin = s.origin AND later.hour_at = s.hour_at + INTERVAL 1 HOUR
+  ON
+    later.flight_date = s.flight_date
+    AND later.origin = s.origin
+    AND later.hour_at = s.hour_at + INTERVAL 1 HOUR
 LEFT JOIN of_city AS city
-  ON city.hour_at = s.hour_at
+  ON city.flight_date = s.flight_date AND city.hour_at = s.hour_at
 WINDOW earlier_legs AS (
   PARTITION BY s.flight_date, s.tailnum
   ORDER BY s.sched_dep_at

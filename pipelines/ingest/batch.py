@@ -22,12 +22,11 @@ from pipelines.ingest.tables import (
     rejected_schema,
     rows_schema,
     stored_columns,
-    version_now,
 )
 from pipelines.ingest.types import split_by_type
 from pipelines.lake import write
 from pipelines.lake.catalog import Lake
-from pipelines.lake.read import read_at
+from pipelines.lake.read import latest_version, read_at
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -130,7 +129,7 @@ class Writer:
         )
         schema = rows_schema(columns)
         self._create(table, schema)
-        before = version_now(self._spark, self._lake, table)
+        before = latest_version(self._spark, self._lake, table)
         seen = Observation()
         good = (
             records.observe(

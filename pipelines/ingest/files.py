@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.config.ingest import Source
 from pipelines.errors import LandingError
+from pipelines.lake.files import file_system
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -59,7 +60,7 @@ class Landing:
     @classmethod
     def open(cls, spark: SparkSession, place: str, pipeline: str) -> Landing:
         """Return the landing folder; raise LandingError where there is none."""
-        system, path = _hadoop(spark, place)
+        system, path = file_system(spark, place)
         if not system.exists(path):
             raise LandingError(
                 f"there is no landing folder {place}. Deliver files there, or give another folder "
@@ -77,7 +78,7 @@ class Landing:
 
         A glob that matches nothing is no error: nothing has landed yet.
         """
-        system, path = _hadoop(self.spark, self.place(source))
+        system, path = file_system(self.spark, self.place(source))
         if is_glob(source.path):
             return bool(system.globStatus(path))
         if not system.exists(path):
@@ -131,9 +132,3 @@ def is_glob(path: str) -> bool:
 def literal(uri: str) -> str:
     """Escape a path, so that brackets and the like in a file's name are no pattern."""
     return re.sub(r"([{}\[\]*?\\])", r"\\\1", uri)
-
-
-def _hadoop(spark: SparkSession, uri: str) -> tuple[Any, Any]:
-    context: Any = spark.sparkContext
-    path = context._jvm.org.apache.hadoop.fs.Path(uri)
-    return path.getFileSystem(context._jsc.hadoopConfiguration()), path

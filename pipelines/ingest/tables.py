@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipelines.config.ingest import Source
 from pipelines.errors import SchemaError
@@ -120,12 +120,3 @@ def in_order_of(df: DataFrame, schema: StructType) -> DataFrame:
     return df.select(
         *(F.col(f"`{field.name}`").cast(field.dataType).alias(field.name) for field in schema)
     )
-
-
-def version_now(spark: SparkSession, lake: Lake, table: str) -> int:
-    """Return a table's newest version from Delta's log, without the Spark job of a history."""
-    context: Any = spark.sparkContext
-    log = context._jvm.org.apache.spark.sql.delta.DeltaLog
-    nothing = context._jvm.scala.Option.empty
-    found = log.forTable(spark._jsparkSession, lake.path(table))
-    return int(found.update(False, nothing(), nothing()).version())

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
-def _open(spark: SparkSession, uri: str) -> tuple[Any, Any]:
+def file_system(spark: SparkSession, uri: str) -> tuple[Any, Any]:
+    """Return Hadoop's file system of a URI, and the URI as its path."""
     context: Any = spark.sparkContext
     path = context._jvm.org.apache.hadoop.fs.Path(uri)
     return path.getFileSystem(context._jsc.hadoopConfiguration()), path
@@ -22,13 +23,13 @@ def _jvm(spark: SparkSession) -> Any:
 
 def exists(spark: SparkSession, uri: str) -> bool:
     """Tell whether a file or folder exists."""
-    system, path = _open(spark, uri)
+    system, path = file_system(spark, uri)
     return bool(system.exists(path))
 
 
 def read_bytes(spark: SparkSession, uri: str) -> bytes | None:
     """Return a file's content, or None where there is no such file."""
-    system, path = _open(spark, uri)
+    system, path = file_system(spark, uri)
     if not system.exists(path):
         return None
     stream = system.open(path)
@@ -41,7 +42,7 @@ def read_bytes(spark: SparkSession, uri: str) -> bytes | None:
 
 def write_bytes(spark: SparkSession, uri: str, content: bytes) -> None:
     """Write a file whole: under another name first, then renamed over the old one."""
-    system, path = _open(spark, uri)
+    system, path = file_system(spark, uri)
     beside = _jvm(spark).org.apache.hadoop.fs.Path(path.getParent(), f".{path.getName()}.part")
     stream = system.create(beside, True)
     try:
@@ -59,7 +60,7 @@ def write_bytes(spark: SparkSession, uri: str, content: bytes) -> None:
 
 def delete(spark: SparkSession, uri: str) -> None:
     """Delete a file; nothing happens where there is none."""
-    system, path = _open(spark, uri)
+    system, path = file_system(spark, uri)
     system.delete(path, False)
 
 

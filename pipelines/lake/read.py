@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import TableNotFound, VersionNotFound
 from pipelines.lake.catalog import Lake, Table
@@ -23,14 +23,15 @@ def latest_version(spark: SparkSession, lake: Lake, table: Table | str, made_by:
 
     Raises TableNotFound where it does not exist; `made_by` names the stage that would make it.
     """
-    from delta.tables import DeltaTable
-
     if not table_exists(spark, lake, table):
         hint = f" Run `tidemill {made_by}` first." if made_by else ""
         raise TableNotFound(f"there is no table {table} in the lake {lake.root}.{hint}")
-    row = DeltaTable.forPath(spark, lake.path(table)).history(1).select("version").head()
-    assert row is not None  # a Delta table has at least one commit
-    return int(row["version"])
+    # Asked of Delta's log itself: a history costs a Spark job.
+    context: Any = spark.sparkContext
+    log = context._jvm.org.apache.spark.sql.delta.DeltaLog
+    nothing = context._jvm.scala.Option.empty
+    found = log.forTable(spark._jsparkSession, lake.path(table))
+    return int(found.update(False, nothing(), nothing()).version())
 
 
 def read_at(spark: SparkSession, lake: Lake, table: Table | str, version: int) -> DataFrame:

@@ -35,6 +35,7 @@ KINDS = ("schedules", "outcomes", "weather", "planes", "airports", "airlines")
 def deliver(folder: Path, until: dt.date) -> dict[str, int]:
     """Write what had arrived at the end of the local day `until`; return files written per kind.
 
+    A day's schedule arrives as the day begins, its outcomes with the daily reports after it.
     A day's file is delivered once and left alone from then on, the running month of the weather
     grows; so delivering again, or up to an earlier day, changes nothing. Each file appears whole
     (it is written under a hidden name, then renamed).

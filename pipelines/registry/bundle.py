@@ -41,7 +41,7 @@ class Bundle:
     `manifest` keys: `format_version`, `pipeline`, `run_id`, `model` (registered name), `tables`
     (name to version), `training_set` (which of them), `code`, `packages`, `seed`, `metrics` (test
     split), `constant_metrics`, `settings` (of `train`), `inputs` (name, dtype, kind, cardinality),
-    `created_at`; `folds` where the settings were cross-validated.
+    `split` (of `normalize`), `created_at`; `folds` where the settings were cross-validated.
     """
 
     manifest: dict[str, Any]

@@ -33,6 +33,7 @@ def manifest(
         "tables": dict(tables),
         "code": code_version(pipeline.root),
         "packages": packages(),
+        "split": pipeline.normalize.split.model_dump(mode="json"),
         "seed": pipeline.train.seed,
         "settings": pipeline.train.model_dump(mode="json"),
         **found,

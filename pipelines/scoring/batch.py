@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from pipelines.registry.bundle import Bundle
 
-AUDIT_COLUMNS = ("run_id", "scored_at")
 _ROWS_PER_TASK = 100_000
 
 

@@ -39,7 +39,10 @@ def run(run: Run) -> StageResult:
             for table, version in outcome.written.items()
         },
         counts=counts(outcomes),
-        details={"rejected_files": {n: o.rejected for n, o in outcomes.items() if o.rejected}},
+        details={
+            "landing": place,
+            "rejected_files": {n: o.rejected for n, o in outcomes.items() if o.rejected},
+        },
         seconds=watch.seconds,
     )
     check(result)

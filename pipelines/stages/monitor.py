@@ -13,6 +13,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from pipelines.config.losses import Task, task_of
+from pipelines.config.normalize import DateSplit, HashSplit, Split
 from pipelines.errors import BundleError, ScoringError
 from pipelines.features.spec import FeatureSpec
 from pipelines.lake import files
@@ -177,6 +178,20 @@ def _look(run: Run, features: Table, predictions: Table) -> dict[str, Any]:
     return {"tables": tables, "bundle": model.bundle, "model_version": model.version}
 
 
+def trained_by(bundle: Bundle) -> DateSplit | HashSplit:
+    """Return the split a model was trained by, whatever the settings say today."""
+    from pydantic import TypeAdapter
+
+    split = bundle.manifest.get("split")
+    if split is None:
+        raise BundleError(
+            f"the bundle of run {bundle.run_id} does not say by which split it was trained, so its "
+            "training rows can't be compared with today's. Train again."
+        )
+    found: DateSplit | HashSplit = TypeAdapter(Split).validate_python(split)
+    return found
+
+
 def _window(run: Run, predictions: DataFrame) -> tuple[dt.date, dt.date]:
     from pyspark.sql import functions as F
 
@@ -243,9 +258,7 @@ def _drifts(
             "can't be compared with today's. Train again."
         )
     date = F.col(settings.featurize.date)
-    in_training = split_conditions(
-        settings.normalize.split, settings.featurize.key, settings.featurize.date
-    )["train"]
+    in_training = split_conditions(trained_by(bundle), spec.key, spec.date)["train"]
     trained = read_at(run.spark, run.lake, table, bundle.tables[str(table)]).where(in_training)
     now = features.where(date.between(F.lit(first), F.lit(last)))
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from pipelines.registry.bundle import Bundle
+    from pipelines.registry.champion import RegisteredModel
     from pipelines.registry.gate import Rival
 
 logger = logging.getLogger(__name__)
@@ -27,7 +28,8 @@ logger = logging.getLogger(__name__)
 def run(run: Run) -> StageResult:
     """Move the alias `champion` to the candidate, or raise GateRefused with every reason.
 
-    Where the candidate is champion already there is nothing to do.
+    Nothing is done where the candidate is champion already, or where a newer model has become
+    champion since this run looked: a retry under an old run id must not bring the old one back.
     """
     from pipelines.registry.bundle import load_bundle
     from pipelines.registry.champion import RegisteredModel, find_champion, make_champion
@@ -37,11 +39,17 @@ def run(run: Run) -> StageResult:
     settings = run.pipeline.promote
     resolved = run.resolve("promote", lambda: _look(run))
     candidate = RegisteredModel(**resolved["candidate"])
+    bundle = load_bundle(candidate.bundle)
     now = find_champion(run.lake, candidate.name)
     if now is not None and now.version == candidate.version:
         logger.info("%s version %d is champion already", candidate.name, candidate.version)
-        return _result(run, resolved, {}, watch)
-    bundle = load_bundle(candidate.bundle)
+        return _result(run, resolved, bundle, {"champion": now.version}, watch)
+    if now is not None and _came_since(now, resolved):
+        logger.warning(
+            "%s version %d has become champion since run %s looked: version %d does not replace it",
+            *(candidate.name, now.version, run.run_id, candidate.version),
+        )
+        return _result(run, resolved, bundle, {"champion": now.version}, watch)
     metrics = bundle.manifest["metrics"]
     if settings.metric not in metrics:
         raise SettingsError(
@@ -59,12 +67,12 @@ def run(run: Run) -> StageResult:
             "threshold named."
         )
     make_champion(run.lake, candidate)
-    result = _result(
-        run,
-        resolved,
-        {"metrics": metrics, "champion_metrics": dict(rival.metrics) if rival else None},
-        watch,
-    )
+    found = {
+        "champion": candidate.version,
+        "metrics": metrics,
+        "champion_metrics": dict(rival.metrics) if rival else None,
+    }
+    result = _result(run, resolved, bundle, found, watch)
     logger.info("%s", result.line())
     return result
 
@@ -81,6 +89,13 @@ def _look(run: Run) -> dict[str, Any]:
         "candidate": asdict(found),
         "champion": None if champion is None else asdict(champion),
     }
+
+
+def _came_since(now: RegisteredModel, resolved: dict[str, Any]) -> bool:
+    """Tell whether the champion is newer than the candidate and than what this run had seen."""
+    before = resolved["champion"]
+    seen = None if before is None else before["version"]
+    return now.version != seen and now.version > resolved["candidate"]["version"]
 
 
 def _rival(run: Run, resolved: dict[str, Any], candidate: Bundle) -> Rival | None:
@@ -159,20 +174,21 @@ def _in_words(outputs: tuple[Task, int]) -> str:
 
 
 def _result(
-    run: Run, resolved: dict[str, Any], compared: dict[str, Any], watch: Stopwatch
+    run: Run, resolved: dict[str, Any], bundle: Bundle, found: dict[str, Any], watch: Stopwatch
 ) -> StageResult:
     candidate, champion = resolved["candidate"], resolved["champion"]
     return StageResult(
         stage="promote",
         pipeline=run.pipeline.name,
         run_id=run.run_id,
+        read=bundle.tables,
         counts={"model_version": int(candidate["version"])},
         details={
             "model": candidate["name"],
             "model_version": candidate["version"],
             "champion_before": None if champion is None else champion["version"],
             "bundle": candidate["bundle"],
-            **compared,
+            **found,
         },
         seconds=watch.seconds,
     )

@@ -67,6 +67,41 @@ def test_a_row_is_identical_when_all_that_came_later_is_deleted(flights, tables,
     assert find_leaks(rows, tables, flights.featurize, compute) == []
 
 
+def test_a_flight_soon_after_midnight_is_predicted_when_its_days_schedule_arrives(spark, flights):
+    session = spark.newSession()
+    session.conf.set("spark.sql.session.timeZone", "UTC")
+    # Local midnight of the 10th is 05:00 UTC; at two the clocks are put forward.
+    leaves = {"before": "2013-03-10 04:10", "soon": "2013-03-10 05:20", "later": "2013-03-10 09:00"}
+    rows = [
+        f"('{name}', {number}, TIMESTAMP '{at}', DATE '{'2013-03-09' if number == 1 else DAY}')"
+        for number, (name, at) in enumerate(leaves.items(), start=1)
+    ]
+    derive = flights.clean.entities["flights"].derive
+    silver = session.sql(
+        "SELECT carrier, flight, sched_dep_at, flight_date, "
+        f"{derive['available_at']} AS available_at, date_trunc('HOUR', sched_dep_at) AS hour_at, "
+        "'JFK' AS origin, 'SFO' AS dest, 'N1' AS tailnum, 100D AS distance, 900 AS sched_arr_time "
+        f"FROM VALUES {', '.join(rows)} AS t(carrier, flight, sched_dep_at, flight_date)"
+    )
+    airports = session.sql("SELECT 'SFO' AS faa, 'America/Los_Angeles' AS tzone")
+    departures = [SqlFile.read(flights.folder, "departures.sql")]
+    read = Tables({"silver.flights": silver, "silver.airports": airports})
+    with ExitStack() as keep:
+        span = Span(dt.date(2013, 3, 9), DAY, flights.timezone)
+        found = {
+            row["carrier"]: (str(row["prediction_utc"]), row["departures_hour_before"])
+            for row in run_sql(departures, read, span, keep)
+            .selectExpr("*", "CAST(prediction_at AS STRING) AS prediction_utc")
+            .collect()
+        }
+    assert found == {
+        "before": ("2013-03-10 02:10:00", 0),
+        # Not at 03:20, when only the day before was known; nor is that day's flight counted.
+        "soon": ("2013-03-10 05:00:00", 0),
+        "later": ("2013-03-10 07:00:00", 0),
+    }
+
+
 def test_much_of_what_the_flights_read_came_later(flights, tables):
     settings = flights.featurize
     moment = dt.datetime(2013, 3, 10, 16, tzinfo=dt.UTC)

@@ -447,7 +447,8 @@ def test_the_stage_counts_what_it_took_in_and_twice_changes_nothing(
         "malformed": 0,
     }
     assert first.written["bronze.schedules"] == 1
-    assert json.loads(first.to_json())["details"] == {"rejected_files": {}}
+    details = json.loads(first.to_json())["details"]
+    assert details == {"landing": str(landing), "rejected_files": {}}
     assert {"event": "note", "text": "airlines: 1 new files, 16 rows"} in notes
     second = run_stage("ingest", run)
     assert second.written == {}

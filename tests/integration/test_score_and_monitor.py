@@ -137,6 +137,17 @@ def test_monitoring_twice_leaves_the_same_rows_and_writes_the_report(
         assert "flights: report of 2013-01-16" in file.read()
 
 
+def test_drift_is_measured_from_the_days_the_model_learned_not_from_todays_settings(
+    spark, lake, features, promoted, open_test_run
+):
+    run_stage("score", open_test_run(date=FIRST))
+    # The settings of the test overlay train on ten other days, of which the table has no row.
+    run_stage("monitor", open_test_run(since=FIRST, date=FIRST))
+    found = rows_of(spark, lake, "monitoring.flights_late_drift")
+    assert {row["feature"]: row["severity"] for row in found} == {"distance": "ok", "carrier": "ok"}
+    assert [row["psi"] for row in found] == pytest.approx([0, 0], abs=1e-9)
+
+
 def test_monitoring_days_without_predictions_is_an_error(features, promoted, open_test_run):
     run_stage("score", open_test_run(date=FIRST))
     with pytest.raises(ScoringError, match=r"no predictions for .* Run `tidemill score`"):

@@ -177,6 +177,7 @@ def test_a_training_leaves_a_bundle_that_says_where_it_came_from(trained, lake, 
     assert result.details["metrics"]["roc_auc"] > 0.75
     assert result.details["metrics"]["log_loss"] < result.details["constant_metrics"]["log_loss"]
     assert bundle.evaluation["num_rows"] == 250
+    assert bundle.manifest["split"]["train"] == ["2013-01-01", "2013-01-20"]
     assert [one["epoch"] for one in events if one["event"] == "epoch"] == [1, 2, 3]
     assert {one["epochs"] for one in events if one["event"] == "step"} == {3}
     assert not list(Path(lake.training("flights", "two-ranks")).glob("checkpoint-*"))
@@ -384,6 +385,11 @@ def test_only_a_better_candidate_becomes_champion(trained, open_run, lake):
     assert passed.details["model_version"] == 2
     assert passed.details["champion_metrics"] == pytest.approx(result.details["metrics"], rel=1e-4)
     assert champion(lake, "flights_late").version == 2
+
+    late = run_stage("promote", open_run("two-ranks"))
+    assert champion(lake, "flights_late").version == 2, "a retry brings no old champion back"
+    assert (late.details["model_version"], late.details["champion"]) == (1, 2)
+    assert late.read == result.read, "the tables that the judgement rests on"
 
 
 FOLDED = {"folds": 2, "ranks": 1, "epochs": 2}

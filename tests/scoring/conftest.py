@@ -43,5 +43,11 @@ def bundle(spec, tmp_path_factory):
         "run_id": "hand-made",
         "pipeline": "flights",
         "tables": {"gold.flights": 0},
+        "split": {
+            "by": "date",
+            "train": ["2013-01-15", "2013-01-15"],
+            "validation": ["2013-01-16", "2013-01-16"],
+            "test": ["2013-01-17", "2013-01-17"],
+        },
     }
     return Bundle(manifest=manifest, feature_spec=spec.to_json(), model=file.read_bytes())
