@@ -188,7 +188,11 @@ class Stepper:
             [variable.value for variable in self.model.trainable_variables],
             unconnected_gradients=tf.UnconnectedGradients.ZERO,
         )
-        dense = [tf.convert_to_tensor(gradient) for gradient in gradients]
+        # That of an embedding may have lost its shape, which the sum over ranks asks for.
+        dense = [
+            tf.ensure_shape(tf.convert_to_tensor(gradient), variable.shape)
+            for gradient, variable in zip(gradients, self.model.trainable_variables, strict=True)
+        ]
         sums = [loss, weight, rows, tf.reduce_sum(bad_labels(settings, labels))]
         totals = tf.concat([tf.stack(sums), means], axis=0)
         return [*dense, totals]
