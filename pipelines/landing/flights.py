@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
-import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines.errors import LandingError
+from pipelines.landing.files import put
 from pipelines.landing.outcomes import known_at, report_times
-from pipelines.landing.source import read_frame
+from pipelines.landing.source import as_csv, local_day, read_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,22 +40,22 @@ def deliver(folder: Path, until: dt.date) -> dict[str, int]:
     """
     written = dict.fromkeys(KINDS, 0)
     for kind, name, content in _monthly(until.isoformat()):
-        written[kind] += _put(folder / kind / f"{name}.csv", content)
+        written[kind] += put(folder / kind / f"{name}.csv", content)
     for kind, name, content in _daily(folder, until):
-        written[kind] += _put(folder / kind / f"{name}.csv", content)
+        written[kind] += put(folder / kind / f"{name}.csv", content)
     return written
 
 
 def _monthly(last: str) -> Iterator[tuple[str, str, bytes]]:
     for kind in ("planes", "airports", "airlines"):
-        yield kind, kind, _csv(read_frame(kind))
+        yield kind, kind, as_csv(read_frame(kind))
     weather = read_frame("weather")
-    day = _local_day(weather)
+    day = local_day(weather)
     observed = weather.assign(_month=day.str.slice(0, 7)).loc[day <= last]
     # Ordered by time, so that a running month's file grows at its end.
     observed = observed.sort_values(["time_hour", "origin"], kind="stable")
     for month, rows in observed.groupby("_month"):
-        yield "weather", str(month), _csv(rows[list(weather.columns)])
+        yield "weather", str(month), as_csv(rows[list(weather.columns)])
 
 
 def _daily(folder: Path, until: dt.date) -> Iterator[tuple[str, str, bytes]]:
@@ -72,7 +70,7 @@ def _daily(folder: Path, until: dt.date) -> Iterator[tuple[str, str, bytes]]:
     if not wanted:
         return
     flights = read_frame("flights")
-    flight_date = _local_day(flights)
+    flight_date = local_day(flights)
     begin = dt.date.fromisoformat(min(wanted)) - REPORTED_WITHIN
     flights = flights.loc[(flight_date >= f"{begin}") & (flight_date <= f"{until}")]
     flight_date = flight_date.loc[flights.index]
@@ -90,35 +88,4 @@ def _by_day(
 ) -> Iterator[tuple[str, str, bytes]]:
     chosen = day.loc[day.isin(wanted)]
     for name, part in rows.loc[chosen.index].groupby(chosen):
-        yield kind, str(name), _csv(part)
-
-
-def _local_day(frame: pd.DataFrame) -> pd.Series:
-    """Return `YYYY-MM-DD` of the columns year, month and day."""
-    month, day = frame["month"].str.zfill(2), frame["day"].str.zfill(2)
-    return frame["year"] + "-" + month + "-" + day
-
-
-def _csv(rows: pd.DataFrame) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(rows.columns)
-    writer.writerows(zip(*(rows[name].array for name in rows.columns), strict=True))
-    return text.getvalue().encode("utf-8")
-
-
-def _put(file: Path, content: bytes) -> int:
-    """Write a file whole unless it already holds this content, or more; return 1 if written."""
-    try:
-        if file.is_file() and file.read_bytes().startswith(content):
-            return 0
-        file.parent.mkdir(parents=True, exist_ok=True)
-        beside = file.with_name(f".{file.name}.part")
-        beside.write_bytes(content)
-        beside.replace(file)
-    except OSError as error:
-        raise LandingError(
-            f"the landing file {file} can't be written: {error.strerror}. "
-            "Mend the folder's permissions, or give the pipeline another `landing`."
-        ) from error
-    return 1
+        yield kind, str(name), as_csv(part)

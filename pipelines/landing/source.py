@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.util
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,3 +39,18 @@ def read_frame(name: str) -> pd.DataFrame:
         f"{folder} holds no {name}.csv: expected the data of {PACKAGE} 0.0.3. "
         f"Install that version of {PACKAGE}."
     )
+
+
+def local_day(frame: pd.DataFrame) -> pd.Series:
+    """Return `YYYY-MM-DD` of the columns year, month and day."""
+    month, day = frame["month"].str.zfill(2), frame["day"].str.zfill(2)
+    return frame["year"] + "-" + month + "-" + day
+
+
+def as_csv(rows: pd.DataFrame) -> bytes:
+    """Return a CSV file with a header."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(rows.columns)
+    writer.writerows(zip(*(rows[name].array for name in rows.columns), strict=True))
+    return text.getvalue().encode("utf-8")
