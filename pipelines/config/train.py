@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from pipelines.config.base import Settings
-from pipelines.config.losses import MONITORS, Loss, Task, task_of
+from pipelines.config.losses import METRICS, MONITORS, Loss, Task, task_of
 from pipelines.config.optimizer import Optimizer
+from pipelines.config.search import Search
+from pipelines.errors import nearest
+
+_NOT_SEARCHED = (
+    *("search", "folds", "loss", "classes"),  # would change what trials are judged by
+    *("ranks", "max_restarts", "rank_wait", "checkpoint_steps"),  # leave the model as it is
+)
 
 
 class EarlyStopping(Settings):
@@ -78,6 +86,7 @@ class Train(Settings):
     """Judges the settings by cross-validation, beside the model itself: by date each fold trains on
     all days before those that judge it, by hash on the other folds' keys. `normalize` writes the
     folds; the test split takes no part."""
+    search: Search | None = None
     checkpoint_steps: int | None = Field(None, ge=1)
     """Steps between checkpoints in an epoch; at each epoch's end there always is one."""
     max_restarts: int = Field(2, ge=0)
@@ -136,12 +145,66 @@ class Train(Settings):
         return self
 
     @model_validator(mode="after")
+    def _search_fits(self) -> Train:
+        if self.search is None:
+            return self
+        known = [
+            name for name in setting_names(type(self)) if name.split(".")[0] not in _NOT_SEARCHED
+        ]
+        for key in self.search.space:
+            if key not in known and not key.startswith("options."):
+                raise ValueError(
+                    f"`train.search.space.{key}` is no setting of `train` to search over."
+                    f"{nearest(key, known)} Known are {', '.join(known)} and options.<name>."
+                )
+        metrics = ("loss", *METRICS[self.task])
+        if self.search.metric not in metrics:
+            raise ValueError(
+                f"`train.search.metric: {self.search.metric}` does not exist with `train.loss: "
+                f"{self.loss}`; expected one of {', '.join(metrics)}"
+            )
+        for params in self.search.candidates():
+            try:
+                self.with_settings(params)
+            except ValidationError as error:
+                raise ValueError(
+                    f"`train.search.space` has a trial that can't be trained, {params}: "
+                    f"{error.errors()[0]['msg']}"
+                ) from None
+        return self
+
+    def with_settings(self, params: Mapping[str, Any]) -> Train:
+        """Return these settings with others by dotted name, and no search."""
+        values = self.model_dump(exclude={"search"})
+        for key, value in params.items():
+            *sections, name = key.split(".")
+            here = values
+            for section in sections:
+                here[section] = dict(here[section] or {})
+                here = here[section]
+            here[name] = value
+        return Train.model_validate(values)
+
+    @model_validator(mode="after")
     def _ranks_divide_streams(self) -> Train:
         if self.streams % self.ranks:
             raise ValueError(
                 f"`train.ranks: {self.ranks}` must divide `train.streams: {self.streams}`"
             )
         return self
+
+
+def setting_names(model: type[BaseModel], prefix: str = "") -> list[str]:
+    """Return the dotted names of all settings of a model that hold single values."""
+    found = []
+    for name, field in model.model_fields.items():
+        kinds = [field.annotation, *get_args(field.annotation)]
+        below = [one for one in kinds if isinstance(one, type) and issubclass(one, BaseModel)]
+        if below:
+            found += setting_names(below[0], f"{prefix}{name}.")
+        else:
+            found.append(f"{prefix}{name}")
+    return found
 
 
 class Promote(Settings):

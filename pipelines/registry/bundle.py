@@ -40,8 +40,9 @@ class Bundle:
 
     `manifest` keys: `format_version`, `pipeline`, `run_id`, `model` (registered name), `tables`
     (name to version), `training_set` (which of them), `code`, `packages`, `seed`, `metrics` (test
-    split), `constant_metrics`, `settings` (of `train`), `inputs` (name, dtype, kind, cardinality),
-    `split` (of `normalize`), `created_at`; `folds` where the settings were cross-validated.
+    split), `constant_metrics`, `settings` (of `train`, as trained with), `asked` (as given),
+    `inputs` (name, dtype, kind, cardinality), `split` (of `normalize`), `created_at`; `folds` and
+    `search` where the settings were judged by them.
     """
 
     manifest: dict[str, Any]

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pipelines.lake.catalog import Lake
     from pipelines.training.trials import Judged
 
+_OF_SEARCH = ("metric", "value", "best_trial")
+
 
 def manifest(
     pipeline: Pipeline, run_id: str, tables: Mapping[str, int], found: Mapping[str, Any]
@@ -23,7 +25,8 @@ def manifest(
     """Return a bundle's manifest; `found` holds what only the training knows.
 
     That is `inputs`, `training_set`, `num_rows` by split, `metrics`, `constant_metrics`,
-    `training`, and `folds` where there are any.
+    `training`, `settings` (those it was trained with) and `asked` (those given, with the search),
+    and `folds` and `search` where there are any.
     """
     return {
         "pipeline": pipeline.name,
@@ -35,7 +38,6 @@ def manifest(
         "packages": packages(),
         "split": pipeline.normalize.split.model_dump(mode="json"),
         "seed": pipeline.train.seed,
-        "settings": pipeline.train.model_dump(mode="json"),
         **found,
     }
 
@@ -55,6 +57,7 @@ def training_record(bundle: Bundle) -> TrainingRecord:
         run_id=bundle.run_id,
         params={
             **flat(facts["settings"]),
+            **{f"search.{name}": facts["search"][name] for name in _OF_SEARCH if "search" in facts},
             **{f"version.{name}": version for name, version in bundle.tables.items()},
             **{f"rows.{split}": count for split, count in facts["num_rows"].items()},
         },

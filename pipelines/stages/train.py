@@ -15,6 +15,7 @@ from pipelines.run import Run, StageResult, Stopwatch
 if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
+    from pipelines.config.train import Train
     from pipelines.lake.snapshot import Snapshot
     from pipelines.registry.bundle import Bundle
     from pipelines.registry.champion import RegisteredModel
@@ -100,12 +101,12 @@ def _train(run: Run, tables: dict[str, int], watch: Stopwatch) -> Bundle:
     from pipelines.training.labels import check_labels
     from pipelines.training.models import check_model
     from pipelines.training.models.probe import check_output
-    from pipelines.training.trials import Data, alone, check_batch
+    from pipelines.training.trials import Data, alone
 
     settings, name = run.pipeline.train, run.pipeline.name
-    version = tables[_training_set(run)]
-    check_model(settings.model, settings.options)
     table = _training_set(run)
+    version = tables[table]
+    check_model(settings.model, settings.options)
     snapshots = _snapshots(run, table, version, SPLITS)
     spec = load_spec(run.spark, run.lake, name, run.pipeline.normalize.training_set, version)
     check_model(settings.model, settings.options, spec.inputs)
@@ -113,8 +114,7 @@ def _train(run: Run, tables: dict[str, int], watch: Stopwatch) -> Bundle:
     check_output(settings.model, spec.inputs, settings.options, settings.outputs)
     counts = _class_counts(run, table, version, "train")
     whole = Data("", snapshots, spec.inputs, tables, counts)
-    check_batch(settings, whole)
-    folds = _cross_validate(run, tables)
+    settings, judged = _judge(run, whole, _folds(run, tables))
     trained = _launch(run, whole.work(alone(settings), run.lake.training(name, run.run_id)))
     found = {
         "training_set": table,
@@ -123,7 +123,9 @@ def _train(run: Run, tables: dict[str, int], watch: Stopwatch) -> Bundle:
         "metrics": trained.evaluation["metrics"],
         "constant_metrics": trained.evaluation["constant"],
         "training": {**trained.facts, "seconds": watch.seconds},
-        **({"folds": folds} if folds else {}),
+        "settings": settings.model_dump(mode="json"),
+        "asked": run.pipeline.train.model_dump(mode="json"),
+        **judged,
     }
     return Bundle(
         manifest=manifest(run.pipeline, run.run_id, tables, found),
@@ -145,32 +147,36 @@ def _launch(run: Run, work: Work) -> Trained:
     return trained
 
 
-def _cross_validate(run: Run, tables: dict[str, int]) -> dict[str, Any] | None:
-    """Train and judge one model per fold; None where no folds are asked for."""
+def _judge(run: Run, whole: Data, folds: list[Data]) -> tuple[Train, dict[str, Any]]:
+    """Search and cross-validate as asked; return the settings to train with, and what was found."""
     from pipelines.registry.record import record_trial
-    from pipelines.training.trials import Judge, alone, check_batch, spread
+    from pipelines.training.search import search
+    from pipelines.training.trials import Judge, check_batch, cross_validate, fold_facts
 
     settings, name = run.pipeline.train, run.pipeline.name
-    data = _folds(run, tables)
-    if not data:
-        return None
-    for one in data:
-        check_batch(settings, one)
+
+    def tell(text: str) -> None:
+        run.progress({"event": "note", "text": text})
+
     judge = Judge(
         functools.partial(_launch, run),
         run.lake.training(name, run.run_id),
         functools.partial(record_trial, run.lake, name, run.run_id),
+        tell,
     )
-    judged = []
-    for fold, one in enumerate(data, start=1):
-        text = f"fold {fold} of {len(data)} {one.what}"
-        run.progress({"event": "note", "text": text})
-        judged.append(judge(f"fold-{fold}", alone(settings), one, {"fold": fold}))
-    return {
-        "count": len(judged),
-        "metrics": spread(judged),
-        "each": [one.facts() for one in judged],
-    }
+    if settings.search is not None:
+        outcome = search(judge, settings, folds or [whole], tell)
+        best = outcome.best
+        tell(f"trial {best.number} won")
+        found: dict[str, Any] = {"search": outcome.facts()}
+        if folds:
+            found["folds"] = fold_facts(best.judged)
+        return settings.with_settings(best.params), found
+    for one in (whole, *folds):
+        check_batch(settings, one)
+    if not folds:
+        return settings, {}
+    return settings, {"folds": fold_facts(cross_validate(judge, settings, folds))}
 
 
 def _folds(run: Run, tables: dict[str, int]) -> list[Data]:
@@ -226,7 +232,7 @@ def _snapshots(run: Run, table: str, version: int, splits: Sequence[str]) -> dic
 
 def _check_same(run: Run, bundle: Bundle, tables: dict[str, int]) -> None:
     now = run.pipeline.train.model_dump(mode="json")
-    then = bundle.manifest["settings"]
+    then = bundle.manifest["asked"]
     differing = [f"train.{key}" for key in now if now[key] != then.get(key)]
     if differing or bundle.tables != tables:
         raise TrainingError(
@@ -247,8 +253,7 @@ def _result(run: Run, bundle: Bundle, registered: RegisteredModel, watch: Stopwa
         "constant_metrics": plain_metrics(facts["constant_metrics"]),
         **facts["training"],
     }
-    if "folds" in facts:
-        details["folds"] = plain(facts["folds"])
+    details |= {name: plain(facts[name]) for name in ("folds", "search") if name in facts}
     return StageResult(
         stage="train",
         pipeline=run.pipeline.name,

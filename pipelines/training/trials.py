@@ -10,11 +10,11 @@ import hashlib
 import json
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from pipelines.config.train import Train
-from pipelines.errors import SettingsError
+from pipelines.errors import NotFiniteLoss, SettingsError
 from pipelines.features.spec import ModelInput
 from pipelines.registry.folder import Folder
 from pipelines.training.checkpoint import Checkpoints
@@ -48,6 +48,11 @@ class Data:
     def num_rows(self) -> dict[str, int]:
         """Rows by split."""
         return {split: snapshot.num_rows for split, snapshot in self.snapshots.items()}
+
+    def without_test(self) -> Data:
+        """Return the same without the test split: trials must not see it."""
+        kept = {split: one for split, one in self.snapshots.items() if split != "test"}
+        return replace(self, snapshots=kept)
 
     def work(self, settings: Train, folder: str, judged_on: str = "test") -> Work:
         """Return the training on these rows, with checkpoints in a folder."""
@@ -84,26 +89,50 @@ class Judged:
 
 @dataclass(frozen=True)
 class Judge:
-    """Trains trials below `folder`, unless they have been; `record` hears of each result."""
+    """Trains trials below `folder`, each once; `record` and `tell` hear of the results."""
 
     train: Callable[[Work], Trained]
     folder: str
     record: Callable[[Judged, Mapping[str, Any]], None]
+    tell: Callable[[str], None]
 
     def __call__(
-        self, name: str, settings: Train, data: Data, params: Mapping[str, Any] | None = None
+        self,
+        name: str,
+        settings: Train,
+        data: Data,
+        params: Mapping[str, Any] | None = None,
+        *,
+        may_diverge: bool = False,
     ) -> Judged:
-        """Return the validation metrics of these settings on these rows."""
+        """Return the validation metrics of these settings on these rows.
+
+        A loss that is no number raises NotFiniteLoss, or with `may_diverge` leaves no metrics.
+        """
+        settings, data = alone(settings), data.without_test()
         place = Folder(f"{self.folder}/{TRIALS}/{_identity(settings, data)}")
         stored = place.read(_RESULT)
         if stored is not None:
             judged = Judged(**{**json.loads(stored), "name": name})
         else:
-            judged = _judged(name, data, self.train(data.work(settings, place.uri, "validation")))
+            try:
+                trained = self.train(data.work(settings, place.uri, "validation"))
+                judged = _judged(name, data, trained)
+            except NotFiniteLoss:
+                if not may_diverge:
+                    raise
+                judged = Judged(name, data.what, data.num_rows, {}, 0, [])
             place.write(_RESULT, json.dumps(asdict(judged), sort_keys=True).encode("utf-8"))
             Checkpoints(place.uri, {}).clear()
-        self.record(judged, params or {})
+        self.hear(judged, params or {})
         return judged
+
+    def hear(self, judged: Judged, params: Mapping[str, Any]) -> None:
+        """Hand a result on to `record` and `tell`."""
+        self.record(judged, params)
+        said = " ".join(f"{metric}={value:.4g}" for metric, value in judged.metrics.items())
+        what = f" ({judged.what})" if judged.what else ""
+        self.tell(f"{judged.name}{what}: {said or 'diverged'}")
 
 
 def check_batch(settings: Train, data: Data) -> None:
@@ -117,8 +146,36 @@ def check_batch(settings: Train, data: Data) -> None:
 
 
 def alone(settings: Train) -> Train:
-    """Return settings of a single training: without folds."""
-    return settings.model_copy(update={"folds": None})
+    """Return the settings of a single training: without folds and search."""
+    return settings.model_copy(update={"folds": None, "search": None})
+
+
+def cross_validate(
+    judge: Judge,
+    settings: Train,
+    folds: Sequence[Data],
+    *,
+    name: str = "",
+    params: Mapping[str, Any] | None = None,
+    may_diverge: bool = False,
+) -> list[Judged]:
+    """Train and judge one model per fold, all with the same settings."""
+    return [
+        judge(
+            f"{name}fold-{fold}",
+            settings,
+            data,
+            {**(params or {}), "fold": fold},
+            may_diverge=may_diverge,
+        )
+        for fold, data in enumerate(folds, start=1)
+    ]
+
+
+def fold_facts(judged: Sequence[Judged]) -> dict[str, Any]:
+    """Return what a bundle keeps of a cross-validation."""
+    each = [one.facts() for one in judged]
+    return {"count": len(each), "metrics": spread(judged), "each": each}
 
 
 def spread(judged: Sequence[Judged]) -> dict[str, dict[str, float]]:
@@ -130,6 +187,12 @@ def spread(judged: Sequence[Judged]) -> dict[str, dict[str, float]]:
         deviation = statistics.stdev(values) if len(values) > 1 else 0.0
         found[name] = {"mean": statistics.fmean(values), "std": deviation}
     return found
+
+
+def mean_of(name: str, judged: Sequence[Judged]) -> Judged:
+    """Return one result with the means of several: no metric where one of them diverged."""
+    means = {metric: found["mean"] for metric, found in spread(judged).items()}
+    return Judged(name, f"mean of {len(judged)} folds", {}, means, 0, [])
 
 
 def _judged(name: str, data: Data, trained: Trained) -> Judged:

@@ -453,3 +453,67 @@ def test_folds_of_another_number_are_not_the_folds_asked_for(training_set, open_
         FeatureError, match=r"expected 3, .* `tidemill normalize flights --set train"
     ):
         run_stage("train", open_run("other-folds", folds=3))
+
+
+SEARCH = {
+    "ranks": 1,
+    "epochs": 2,
+    "search": {"space": {"optimizer.learning_rate": [1e-5, 0.02, 1e30]}, "metric": "roc_auc"},
+}
+
+
+def test_a_search_trains_the_best_settings_and_says_by_how_much_they_won(
+    training_set, open_run, lake, monkeypatch
+):
+    from pipelines.registry import tracking
+    from pipelines.training import launcher
+
+    launch, launched = launcher.launch, []
+
+    def killed_in_the_last_training(spark, task, *more):
+        work = task.keywords["work"]
+        launched.append((work.settings.optimizer.learning_rate, *work.rows.snapshots))
+        if len(launched) == 4:
+            raise KeyboardInterrupt
+        return launch(spark, task, *more)
+
+    monkeypatch.setattr(launcher, "launch", killed_in_the_last_training)
+    with pytest.raises(KeyboardInterrupt):
+        run_stage("train", open_run("searched", **SEARCH))
+    result = run_stage("train", open_run("searched", **SEARCH))
+
+    seen = ("train", "validation")
+    final = (0.02, *seen, "test")
+    assert launched == [(1e-5, *seen), (0.02, *seen), (1e30, *seen), final, final]
+    found = result.details["search"]
+    assert (found["best_trial"], found["best"]) == (2, {"optimizer.learning_rate": 0.02})
+    areas = [one["metrics"].get("roc_auc") for one in found["trials"]]
+    assert areas[2] is None, "a trial that diverges loses, and the search goes on"
+    assert found["value"] == areas[1] > areas[0]
+    assert found["ahead_of_next"] == pytest.approx(areas[1] - areas[0])
+    manifest = load_bundle(result.details["bundle"]).manifest
+    assert manifest["settings"]["optimizer"]["learning_rate"] == 0.02
+    assert manifest["search"] == found
+
+    client = tracking._client(lake)
+    experiment = client.get_experiment_by_name("flights").experiment_id
+    (parent,) = client.search_runs([experiment], "tags.`tidemill.run_id` = 'searched'")
+    under = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
+    children = {run.info.run_name: run for run in client.search_runs([experiment], under)}
+    assert sorted(children) == ["trial-1", "trial-2", "trial-3"]
+    assert children["trial-1"].data.params["optimizer.learning_rate"] == "1e-05"
+    assert children["trial-2"].data.metrics["validation_roc_auc"] == pytest.approx(areas[1])
+    assert parent.data.params["search.best_trial"] == "2"
+    with pytest.raises(TrainingError, match=r"train\.search.*new run id"):
+        run_stage("train", open_run("searched", ranks=1, epochs=2))
+
+
+def test_an_option_the_model_lacks_is_refused_before_the_first_trial(
+    training_set, open_run, monkeypatch
+):
+    from pipelines.training import launcher
+
+    monkeypatch.setattr(launcher, "launch", lambda *_: pytest.fail("trained"))
+    space = {"options.dropout": [0.1, 0.2], "options.hiden": [[3]]}
+    with pytest.raises(SettingsError, match=r"train\.options\.hiden"):
+        run_stage("train", open_run("typo-in-space", search={"space": space}))
