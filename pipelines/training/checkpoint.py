@@ -45,7 +45,8 @@ class Progress:
     """Sums over the running epoch."""
     seconds: float = 0.0
     waited: float = 0.0
-    """Seconds of the running epoch, and those in which rank 0 waited for rows."""
+    """Seconds of the running epoch, and those in which this rank waited for rows. A checkpoint has
+    rank 0's."""
 
 
 @dataclass(frozen=True)

@@ -145,6 +145,12 @@ class Loop:
         now.label_sum = [float(value) for value in added + np.asarray(now.label_sum or 0.0)]
         now.waited += steps.waited
 
+    def _waiting_shares(self) -> np.ndarray[Any, Any]:
+        """Return the share of the epoch in which each rank waited for rows."""
+        now = self.progress
+        mine = now.waited / now.seconds if now.seconds else 0.0
+        return self.collective.gather(np.array([mine], dtype=np.float64))
+
     def _refuse_labels(self, steps: Steps, total: int) -> None:
         first = int(np.flatnonzero(steps.bad)[0])
         extremes = self.collective.gather(np.array([steps.lowest[first], steps.highest[first]]))
@@ -159,12 +165,14 @@ class Loop:
         now = self.progress
         self._average_statistics()
         validation = self._validate()
+        waits = self._waiting_shares()
         record: dict[str, Any] = {
             "epoch": now.epoch + 1,
             "loss": now.loss_sum / (now.weight_sum or 1.0),
             **{f"val_{name}": value for name, value in validation.items()},
             "seconds": round(now.seconds, 3),
-            "waiting_share": round(now.waited / now.seconds, 4) if now.seconds else 0.0,
+            "waiting_share": round(float(waits.mean()), 4),
+            "waiting_share_max": round(float(waits.max()), 4),
             "rows_per_second": round(now.row_sum / now.seconds) if now.seconds else 0,
         }
         if now.train_mean is None:
