@@ -14,7 +14,13 @@ from pipelines.config.search import Search
 from pipelines.errors import nearest
 
 _NOT_SEARCHED = (
-    *("search", "folds", "loss", "classes"),  # would change what trials are judged by
+    *(
+        "search",
+        "folds",
+        "loss",
+        "classes",
+        "class_weights",
+    ),  # would change what trials are judged by
     *("ranks", "max_restarts", "rank_wait", "checkpoint_steps"),  # leave the model as it is
 )
 
