@@ -65,7 +65,8 @@ def make_dataset(
     remaining = plan.steps - plan.start_step
     if plan.num_rows:
         dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)
-        dataset = dataset.rebatch(_sizes(plan))
+        # One chunk is put together while the batches of the one before are taken.
+        dataset = dataset.prefetch(1).rebatch(_sizes(plan))
     if not plan.num_rows or plan.batch_rows(plan.steps - 1) == 0:
         # This rank's part of the last, short batch is empty: the step takes place all the same.
         nothing = tf.nest.map_structure(
@@ -78,6 +79,9 @@ def make_dataset(
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(remaining))
     options = tf.data.Options()
     options.deterministic = True
+    # Nothing here is left to autotune; its thread wakes up ever more rarely, and the end of an
+    # epoch waits for it: a third of a second, later a whole one.
+    options.autotune.enabled = False
     return dataset.prefetch(prefetch).with_options(options)
 
 
