@@ -93,6 +93,7 @@ class Train(Settings):
     all days before those that judge it, by hash on the other folds' keys. `normalize` writes the
     folds; the test split takes no part."""
     search: Search | None = None
+    """Tries settings against each other before the training, which then takes the best ones."""
     checkpoint_steps: int | None = Field(None, ge=1)
     """Steps between checkpoints in an epoch; at each epoch's end there always is one."""
     max_restarts: int = Field(2, ge=0)

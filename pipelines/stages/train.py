@@ -231,8 +231,10 @@ def _snapshots(run: Run, table: str, version: int, splits: Sequence[str]) -> dic
 
 
 def _check_same(run: Run, bundle: Bundle, tables: dict[str, int]) -> None:
-    now = run.pipeline.train.model_dump(mode="json")
-    then = bundle.manifest["asked"]
+    from pipelines.training.work import MAY_CHANGE
+
+    now = run.pipeline.train.model_dump(mode="json", exclude=MAY_CHANGE)
+    then = bundle.manifest.get("asked", {})
     differing = [f"train.{key}" for key in now if now[key] != then.get(key)]
     if differing or bundle.tables != tables:
         raise TrainingError(

@@ -14,7 +14,7 @@ from pipelines.training.precision import scaled
 from pipelines.training.rank import Rank
 from pipelines.training.rows import Rows
 
-_MAY_CHANGE = {
+MAY_CHANGE = {
     "ranks",
     "max_restarts",
     "rank_wait",
@@ -43,7 +43,7 @@ class Work:
     def facts(self) -> dict[str, Any]:
         """What must not change between a checkpoint and the training that goes on from it."""
         return {
-            **self.settings.model_dump(mode="json", exclude=_MAY_CHANGE),
+            **self.settings.model_dump(mode="json", exclude=MAY_CHANGE),
             "versions": dict(self.versions),
             "inputs": [[one.name, one.kind, one.cardinality, one.shape] for one in self.inputs],
         }
