@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.lake import files
 from pipelines.lake.catalog import Lake
+from pipelines.lake.lock import write_lock
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -37,11 +38,13 @@ def read_covered(spark: SparkSession, lake: Lake, pipeline: str) -> list[Days]:
 
 def add_covered(spark: SparkSession, lake: Lake, pipeline: str, days: Days) -> None:
     """Note that the features of these days have been made, with rows or without."""
-    before = read_covered(spark, lake, pipeline)
-    after = joined([*before, days])
-    if after != before:
-        plain = [[f"{first}", f"{last}"] for first, last in after]
-        files.write_text(spark, _place(lake, pipeline), json.dumps({"days": plain}))
+    place = _place(lake, pipeline)
+    with write_lock(place):
+        before = read_covered(spark, lake, pipeline)
+        after = joined([*before, days])
+        if after != before:
+            plain = [[f"{first}", f"{last}"] for first, last in after]
+            files.write_text(spark, place, json.dumps({"days": plain}))
 
 
 def _place(lake: Lake, pipeline: str) -> str:
