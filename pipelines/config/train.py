@@ -14,14 +14,10 @@ from pipelines.config.search import Search
 from pipelines.errors import nearest
 
 _NOT_SEARCHED = (
-    *(
-        "search",
-        "folds",
-        "loss",
-        "classes",
-        "class_weights",
-    ),  # would change what trials are judged by
-    *("ranks", "max_restarts", "rank_wait", "checkpoint_steps"),  # leave the model as it is
+    # These would change what trials are judged by ...
+    *("search", "folds", "loss", "classes", "huber_delta", "class_weights"),
+    # ... and these leave the model as it is.
+    *("ranks", "max_restarts", "rank_wait", "hang_timeout", "resources", "checkpoint_steps"),
 )
 
 

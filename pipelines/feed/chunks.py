@@ -30,6 +30,8 @@ def chunks(plan: RankPlan, columns: FeedColumns, reader: WindowReader) -> Iterat
     width = sum(one.row_bytes for one in columns.components)
     batch_rows = -(-plan.order.global_batch_size // plan.size)
     steps = max(1, _CHUNK_BYTES // ((width + 8) * batch_rows))
+    if columns.images:
+        steps = 1  # a file's bytes are not counted above: windows and one batch are enough of them
     rows = max(1, min(steps * batch_rows, plan.num_rows))
     buffers = pool(columns.components, rows, "chunk")
     slots = _Slots(plan, reader, Buffer(columns.components, -(-rows // len(plan.streams))))

@@ -177,6 +177,12 @@ class Loop:
         }
         if now.train_mean is None:
             now.train_mean = [value / now.row_sum for value in now.label_sum]
+        if not np.isfinite(validation["loss"]):
+            raise NotFiniteLoss(
+                f"the validation loss of epoch {now.epoch + 1} is {validation['loss']}; expected a "
+                "number. Lower `train.optimizer.learning_rate`, or look for extreme inputs in the "
+                "validation split. The last good checkpoint is kept."
+            )
         now.history.append(record)
         if self.settings.early_stopping:
             self._watch(self.settings.early_stopping, record)
@@ -190,7 +196,8 @@ class Loop:
         now = self.progress
         value = float(record.get(rule.monitor, float("nan")))
         value = -value if is_higher_better(rule.monitor) else value
-        if now.best is None or value < now.best - rule.min_delta:
+        # A metric may be no number (ROC AUC of one class alone): that is never the best.
+        if np.isfinite(value) and (now.best is None or value < now.best - rule.min_delta):
             now.best, now.best_epoch, now.stale_epochs = value, now.epoch + 1, 0
             self._best = [variable.numpy() for variable in self.model.variables]
             return

@@ -195,3 +195,14 @@ def test_inputs_are_sorted_into_arrays_sequences_and_images():
     assert FeedColumns.of(inputs, keys=["_position"]).row_name is None
     with pytest.raises(FeedError, match=r"can't be named \['label'\]"):
         FeedColumns(arrays=(Shaped("label", (7,)),))
+
+
+def test_no_more_than_a_batch_of_images_is_put_together_at_once(table):
+    plan = plan_of(table).for_rank(0, 1)
+    reader = PetastormReader(plan, ALL)
+    try:
+        found = [len(chunk["row"]) for chunk in chunks(plan, ALL, reader)]
+    finally:
+        reader.close()
+    assert len(found) > 1
+    assert max(found) == 16

@@ -372,26 +372,27 @@ def test_only_a_better_candidate_becomes_champion(trained, open_run, lake):
     assert run_stage("promote", open_run("two-ranks")).details["model_version"] == 1
 
     weak = {"epochs": 1, "optimizer": {"learning_rate": 1e-6}}
-    assert run_stage("train", open_run("weak", **weak)).counts["model_version"] == 2
+    second = run_stage("train", open_run("weak", **weak)).counts["model_version"]
+    assert second > 1
     with pytest.raises(GateRefused) as refused:
         run_stage("promote", open_run("weak", **weak))
     assert refused.value.exit_code == 3
     said = str(refused.value)
     result, _ = trained
-    assert "version 2 (run weak) was not promoted:\n- roc_auc is " in said
+    assert f"version {second} (run weak) was not promoted:\n- roc_auc is " in said
     area = result.details["metrics"]["roc_auc"]
     assert f"against {area:.4f} of the champion (version 1)" in said, "scored on the same rows"
     assert champion(lake, "flights_late").version == 1
 
     easy = {"threshold": 0.0, "beat_constant": False, "min_gain": -0.9}
     passed = run_stage("promote", open_run("later", easy))
-    assert passed.details["model_version"] == 2
+    assert passed.details["model_version"] == second
     assert passed.details["champion_metrics"] == pytest.approx(result.details["metrics"], rel=1e-4)
-    assert champion(lake, "flights_late").version == 2
+    assert champion(lake, "flights_late").version == second
 
     late = run_stage("promote", open_run("two-ranks"))
-    assert champion(lake, "flights_late").version == 2, "a retry brings no old champion back"
-    assert (late.details["model_version"], late.details["champion"]) == (1, 2)
+    assert champion(lake, "flights_late").version == second, "a retry brings no old champion back"
+    assert (late.details["model_version"], late.details["champion"]) == (1, second)
     assert late.read == result.read, "the tables that the judgement rests on"
 
 

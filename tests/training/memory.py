@@ -50,6 +50,8 @@ class MemoryRows:
     """Gives a number of rows for a seed: arrays by name, `label` among them."""
     poisoned_row: int | None = None
     """Row of the first epoch's order whose numbers are infinite."""
+    poisoned_validation: bool = False
+    """Whether a label of the validation split is no number."""
 
     def check(self) -> None:
         pass
@@ -74,6 +76,8 @@ class MemoryRows:
 
     def evaluation(self, split: str, rank: int, size: int) -> Epoch:
         rows = self.make(200, {"validation": 2, "test": 3}[split])
+        if self.poisoned_validation and split == "validation":
+            rows["label"][7] = np.nan
         places = np.arange(200)
         mine = np.array_split(places[places % size == rank], 3)
         return Epoch(_dataset(rows, places, mine), 3)

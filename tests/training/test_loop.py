@@ -74,7 +74,7 @@ def test_a_training_that_was_stopped_ends_as_if_it_had_not_been(
     events = Events()
     resumed = train(tmp_path / "stopped", chosen, events=events)
     assert same_weights(undisturbed, resumed)
-    timing = ("seconds", "waiting_share", "rows_per_second")
+    timing = ("seconds", "waiting_share", "waiting_share_max", "rows_per_second")
     assert [{k: v for k, v in one.items() if k not in timing} for one in resumed.history] == [
         {k: v for k, v in one.items() if k not in timing} for one in undisturbed.history
     ]
@@ -101,6 +101,12 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(tmp_p
         train(tmp_path, settings(checkpoint_steps=2), rows)
     kept = sorted(path.name for path in tmp_path.iterdir())
     assert kept == ["checkpoint-00000-0000002", "checkpoint-00000-0000004"]
+
+
+def test_a_validation_loss_that_is_no_number_stops_too(tmp_path: Path) -> None:
+    rows = MemoryRows(64, poisoned_validation=True)
+    with pytest.raises(NotFiniteLoss, match="the validation loss of epoch 1 is"):
+        train(tmp_path, settings(), rows)
 
 
 def test_early_stopping_ends_with_the_best_weights(tmp_path: Path) -> None:
