@@ -81,8 +81,8 @@ class RowLayer(keras.layers.Layer):
         return True
 
     def change(self, inputs: Any, seeds: Any) -> Any:
-        """Return the changed inputs; `seeds` are uint32 (rows,)."""
-        raise NotImplementedError
+        """Return the changed inputs; `seeds` are uint32 (rows,). Each kind of layer has its own."""
+        raise NotImplementedError(f"{type(self).__name__} does not say what it changes")
 
     def bits(self, seeds: Any, count: int) -> Any:
         """Return random uint16 (rows, count), which follow from row, layer name and place.
