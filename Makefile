@@ -14,7 +14,7 @@ unexport SPARK_HOME PYTHONPATH
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-airflow run test test-dags test-unit lint format bench bench-model airflow doctor notebooks clean
+.PHONY: help setup setup-airflow run test test-all test-dags test-unit lint format bench bench-model airflow doctor notebooks clean
 
 help:  ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 24
@@ -30,7 +30,10 @@ run: setup  ## Run the flights pipeline from landing files to predictions and a 
 
 # The DAGs first: the last lines on the screen are those of the main suite. One failure anywhere
 # fails it all, and `make` says which line it was.
-test: setup setup-airflow lint test-dags  ## Lint, types, import layers and every test
+test: setup setup-airflow lint test-dags  ## Lint, types, import layers and the suite without its slow part
+	pytest -m "not slow"
+
+test-all: setup setup-airflow lint test-dags  ## The same with the slow part: kills by the dozen, servers
 	pytest
 
 # Airflow has an environment of its own; its tests use the ML environment's spark-submit.
@@ -38,7 +41,7 @@ test-dags: setup setup-airflow
 	$(AIRFLOW_VENV)/bin/python -m pytest tests/dags
 
 test-unit: setup  ## Only the tests that need neither Spark nor TensorFlow (seconds)
-	pytest -m "not spark and not tensorflow and not end_to_end"
+	pytest -m "not spark and not tensorflow and not end_to_end and not slow"
 
 lint: setup  ## Lint, format, types and import layers, changing nothing
 	ruff check .
