@@ -7,7 +7,8 @@ from types import ModuleType
 import pytest
 from typer.testing import CliRunner
 
-from pipelines.cli import STAGE_HELP, app
+from pipelines.cli import app
+from pipelines.commands.stages import STAGE_HELP
 from pipelines.errors import GateRefused, QualityError
 from pipelines.run import StageResult
 from pipelines.runner import STAGES

@@ -1,0 +1,60 @@
+# ruff: noqa: ARG001 - `--debug` is taken up by its callback, commands never look at it
+"""Commands that check settings and environment; they need no lake."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import typer
+
+from pipelines.commands.options import Debug, Env, Json, Names, Set, print_json
+
+
+def validate(
+    names: Names = None,
+    env: Env = None,
+    overrides: Set = None,
+    debug: Debug = False,
+) -> None:
+    """Check pipelines without Spark: settings, every overlay, the files they name."""
+    from pipelines.config import check
+    from pipelines.config.load import environments, load_pipeline, pipeline_names, project_root
+
+    root = project_root()
+    for name in names or pipeline_names(root):
+        pipeline = load_pipeline(name, env, tuple(overrides or ()))
+        check.check_files(pipeline)
+        check.check_function(pipeline)
+        others = environments(pipeline.folder) if env is None else []
+        for other in others:
+            check.check_files(load_pipeline(name, other, tuple(overrides or ())))
+        overlays = f", overlays {' '.join(others)}" if others else ""
+        print(f"{name}: {check.describe(pipeline)}{overlays}, ok")
+
+
+def schema() -> None:
+    """Write the JSON schema by which editors check and complete pipeline.yml."""
+    from pipelines.config.load import project_root
+    from pipelines.config.schema import write_schema
+
+    file, changed = write_schema(project_root())
+    print(f"{file}: {'written' if changed else 'is current'}")
+
+
+def doctor(as_json: Json = False) -> None:
+    """Say of each part of the environment whether it is there, in which version."""
+    from pipelines.doctor import checks
+
+    found = checks()
+    if as_json:
+        print_json([asdict(check) for check in found])
+    else:
+        width = max(len(check.name) for check in found) + 2
+        for check in found:
+            state = "ok" if check.ok else "MISSING" if check.found is None else "WRONG"
+            name = f"{check.name:<{width}}"
+            print(f"{state:<8}{name}{check.found or '-':<16}expected {check.expected}")
+            if not check.ok and check.fix:
+                print(f"{'':<8}-> {check.fix}")
+    if not all(check.ok for check in found):
+        raise typer.Exit(1)

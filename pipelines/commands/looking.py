@@ -1,0 +1,102 @@
+# ruff: noqa: ARG001 - `--debug` is taken up by its callback, commands never look at it
+"""Commands that look into the lake."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from pipelines.commands.options import (
+    Debug,
+    Env,
+    Json,
+    LakeUri,
+    Name,
+    Options,
+    Set,
+    lake_of,
+    print_json,
+)
+from pipelines.terminal import results_only, set_up_logging
+
+
+def gather(options: Options) -> Any:
+    """Return the summary of the pipeline's lake."""
+    from pipelines.summary import gather
+
+    with results_only():
+        return gather(options.pipeline(), lake_of(options))
+
+
+def show(found: Any) -> None:
+    """Show a summary on the screen."""
+    from rich.console import Console
+
+    from pipelines.summary import show
+
+    # Without a terminal there is no width to fit: rich's 80 columns would cut paths.
+    console = Console()
+    show(found, console if console.is_terminal else Console(width=160))
+
+
+def summary(
+    pipeline: Name,
+    env: Env = None,
+    lake: LakeUri = None,
+    overrides: Set = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Show what is in the lake, how good the champion is, and where the results are."""
+    set_up_logging(is_watched=True)
+    found = gather(Options(pipeline, env, lake, tuple(overrides or ())))
+    if as_json:
+        print_json(asdict(found))
+    else:
+        show(found)
+
+
+def runs(
+    pipeline: Name,
+    env: Env = None,
+    lake: LakeUri = None,
+    stage: Annotated[str | None, typer.Option("--stage", help="Of this stage alone.")] = None,
+    last: Annotated[int, typer.Option("--last", min=1, help="How many, newest last.")] = 20,
+    overrides: Set = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Show what ran: stage, logical date, rows, versions, seconds."""
+    from pipelines.lineage.show import run_lines, runs_of
+
+    found = runs_of(lake_of(Options(pipeline, env, lake, tuple(overrides or ()))), pipeline, stage)
+    found = found[-last:]
+    if as_json:
+        print_json([asdict(one) for one in found])
+    else:
+        print("\n".join(run_lines(found)))
+
+
+def lineage(
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="As `predictions.flights_late`.")],
+    version: Annotated[int | None, typer.Option("--version", help="By default the newest.")] = None,
+    pipeline: Annotated[str | None, typer.Option("--pipeline", help="Whose lake it is.")] = None,
+    env: Env = None,
+    lake: LakeUri = None,
+    overrides: Set = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Show the way back from a table to the landing files: versions and the runs between them."""
+    from pipelines.config.load import pipeline_names, project_root
+    from pipelines.lineage.show import lineage_lines, origin_in
+
+    names = [pipeline] if pipeline else pipeline_names(project_root())
+    lakes = [lake_of(Options(name, env, lake, tuple(overrides or ()))) for name in names]
+    place, origin = origin_in(list(dict.fromkeys(lakes)), table, version)
+    if as_json:
+        print_json(asdict(origin))
+    else:
+        print("\n".join(lineage_lines(place, origin)))
