@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from pipelines.commands import checking, looking, whole
+from pipelines.commands import checking, looking, upkeep, whole
 from pipelines.commands.stages import add_stages
 from pipelines.terminal import Group
 
@@ -25,6 +25,7 @@ app = typer.Typer(
 
 _PANELS = {
     "Whole runs": (whole.run, whole.story, whole.land),
+    "Keeping the lake": (upkeep.vacuum, upkeep.reproduce),
     "Looking and checking": (
         looking.summary,
         looking.runs,

@@ -100,6 +100,12 @@ class BundleError(TidemillError):
     """A model bundle is missing, incomplete or of an unknown format version."""
 
 
+class NotReproduced(BundleError):
+    """A training, done again, gave other weights."""
+
+    exit_code = 3
+
+
 class NoChampion(BundleError):
     """No model carries the alias `champion` yet."""
 

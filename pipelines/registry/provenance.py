@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import subprocess
 from importlib import metadata
 from pathlib import Path
@@ -36,3 +37,16 @@ def code_version(root: Path) -> dict[str, str]:
     except (OSError, subprocess.SubprocessError):
         return found
     return {**found, "commit": asked.stdout.strip()}
+
+
+def cpu() -> str:
+    """Return the kind of this machine's CPU: what its sums of floats depend on."""
+    found = ""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                found = line.partition(":")[2].strip()
+                break
+    except OSError:
+        found = platform.processor()
+    return f"{platform.machine()} {found}".strip()

@@ -8,6 +8,7 @@ from typing import Any
 
 from pipelines.config.train import Train
 from pipelines.features.spec import ModelInput
+from pipelines.registry.provenance import cpu
 from pipelines.training.checkpoint import Checkpoints
 from pipelines.training.loop import Loop, OnStep, Surroundings
 from pipelines.training.precision import scaled
@@ -64,6 +65,10 @@ class Trained:
     restarts: int
     weights: list[Any]
     """The trained model's weights, in order."""
+    cpu: str = ""
+    """The kind of rank 0's CPU."""
+    threads: int = 0
+    """Threads of each rank."""
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -76,6 +81,8 @@ class Trained:
             "num_weights": self.num_weights,
             "ranks": self.ranks,
             "restarts": self.restarts,
+            "cpu": self.cpu,
+            "threads": self.threads,
             "seconds_per_epoch": round(seconds / max(1, len(self.history)), 3),
             "waiting_share": round(waited / seconds, 4) if seconds else 0.0,
         }
@@ -128,4 +135,6 @@ def train_rank(rank: Rank, work: Work) -> Trained:
         ranks=collective.size,
         restarts=rank.attempt,
         weights=model.get_weights(),
+        cpu=cpu(),
+        threads=rank.threads,
     )

@@ -1,0 +1,89 @@
+# ruff: noqa: ARG001 - `--debug` is taken up by its callback, commands never look at it
+"""Commands that keep a lake: what can go, and whether a model can be made again."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from pipelines.commands.options import (
+    Debug,
+    Env,
+    Json,
+    LakeUri,
+    Name,
+    Options,
+    Profile,
+    Set,
+    print_json,
+)
+
+Retention = Annotated[
+    str | None,
+    typer.Option(
+        "--retention",
+        metavar="AGE",
+        help="As 30d, 12h or 90s; by default each table's own `delta.deletedFileRetentionDuration`",
+    ),
+]
+
+
+def vacuum(
+    pipeline: Name,
+    env: Env = None,
+    lake: LakeUri = None,
+    table: Annotated[
+        list[str] | None,
+        typer.Option("--table", help="As `silver.flights`; by default all tables of the lake."),
+    ] = None,
+    retention: Retention = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would go, remove nothing.")
+    ] = False,
+    overrides: Set = None,
+    profile: Profile = "local",
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Remove files that no version within the retention and no kept bundle needs."""
+    from pipelines.maintenance.pins import pinned
+    from pipelines.maintenance.show import vacuum_lines
+    from pipelines.maintenance.vacuum import parse_retention, tables_of, vacuum_table
+
+    hours = None if retention is None else parse_retention(retention)
+    with Options(pipeline, env, lake, tuple(overrides or ()), profile=profile).run() as run:
+        pins = pinned(run.lake)
+        found = []
+        for name in table or tables_of(run.spark, run.lake):
+            run.progress({"event": "note", "text": f"vacuum {name}"})
+            found.append(vacuum_table(run.spark, run.lake, name, pins, hours, dry_run))
+    if as_json:
+        print_json({"dry_run": dry_run, "tables": [asdict(one) for one in found]})
+    else:
+        print("\n".join(vacuum_lines(found, dry_run)))
+
+
+def reproduce(
+    pipeline: Name,
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="Run id of a training.")],
+    env: Env = None,
+    lake: LakeUri = None,
+    overrides: Set = None,
+    profile: Profile = "local",
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Train a bundle's model again, from what the bundle says, and compare the weights.
+
+    Ends with 0 where they agree, 3 where they differ, 1 where it can't be trained again.
+    """
+    from pipelines.maintenance.reproduce import reproduce as train_again
+
+    with Options(pipeline, env, lake, tuple(overrides or ()), profile=profile).run() as run:
+        found = train_again(run, run_id)
+    if as_json:
+        print_json(asdict(found))
+    else:
+        print("\n".join(found.lines()))

@@ -1,0 +1,102 @@
+"""Which files of the lake a kept bundle needs to be trained again.
+
+A bundle is kept as long as its folder is there: take the folder away, and its files may go.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipelines.errors import BundleError
+from pipelines.lake.catalog import Lake
+from pipelines.lake.snapshot import Snapshot
+from pipelines.registry.bundle import MANIFEST
+from pipelines.registry.folder import Folder
+
+ERASED = "erased.json"
+"""A bundle with this file was trained with rows that were erased since; its files are let go."""
+
+
+@dataclass(frozen=True)
+class Pin:
+    """What one bundle needs: files of `table` at `version`, by their names relative to it."""
+
+    pipeline: str
+    run_id: str
+    table: str
+    version: int
+    files: frozenset[str]
+    bundle: str
+    """The bundle's folder."""
+
+
+def pinned(lake: Lake) -> list[Pin]:
+    """Return what the lake's bundles need, of all pipelines; bundles marked as erased need nothing.
+
+    Raises BundleError for a bundle whose snapshots can't be read: what it needs is not known.
+    """
+    pins = []
+    trainings = Folder(f"{lake.root}/_training")
+    for pipeline in trainings.names():
+        for run_id in trainings.below(pipeline).names():
+            folder = f"{lake.training(pipeline, run_id)}/bundle"
+            pin = _pin(pipeline, run_id, folder)
+            if pin is not None:
+                pins.append(pin)
+    return pins
+
+
+def mark_erased(bundle: str, facts: Mapping[str, Any]) -> None:
+    """Note in a bundle's folder that rows it was trained with were erased; `facts` say when.
+
+    From then on its files are not kept, and it can't be trained again. Scoring with it goes on.
+    """
+    content = json.dumps(dict(facts), sort_keys=True, default=str)
+    Folder(bundle).write(ERASED, content.encode("utf-8"))
+
+
+def erased(bundle: str) -> dict[str, Any] | None:
+    """Return what `mark_erased` noted in a bundle's folder, or None."""
+    content = Folder(bundle).read(ERASED)
+    return None if content is None else dict(json.loads(content))
+
+
+def snapshots_of(stored: Mapping[str, Any], place: str) -> dict[str, Snapshot]:
+    """Return a bundle's snapshots by split, of the table that now lies at `place`.
+
+    A lake may have been moved since the training; its tables' files keep their names.
+    """
+    return {
+        split: Snapshot.from_json(json.dumps({**plain, "table": place}))
+        for split, plain in stored.items()
+    }
+
+
+def files_of(snapshot: Snapshot) -> frozenset[str]:
+    """Return the files that reading a snapshot takes, those of its deletion vectors too."""
+    found = {file.path for file in snapshot.files}
+    vectors = (file.deletion_vector for file in snapshot.files)
+    found |= {vector.file for vector in vectors if vector and vector.storage != "i"}
+    return frozenset(found)
+
+
+def _pin(pipeline: str, run_id: str, folder: str) -> Pin | None:
+    place = Folder(folder)
+    manifest = place.read(MANIFEST)
+    if manifest is None or place.read(ERASED) is not None:
+        return None
+    try:
+        facts = json.loads(manifest)
+        snapshots = json.loads(place.read("snapshots.json") or b"")
+        table = str(facts["training_set"])
+        files = [files_of(one) for one in snapshots_of(snapshots, "").values()]
+        version = int(facts["tables"][table])
+    except (ValueError, KeyError, TypeError) as error:
+        raise BundleError(
+            f"what the bundle {folder} needs can't be told: {error!r}. Nothing is removed while "
+            "that is so. Mend the bundle, or remove its folder if it need not be trained again."
+        ) from error
+    return Pin(pipeline, run_id, table, version, frozenset().union(*files), folder)

@@ -1,0 +1,216 @@
+"""Trains a bundle's model again, from what the bundle says, and compares the weights."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pipelines.config.train import Train
+from pipelines.errors import BundleError, NotReproduced
+from pipelines.maintenance.pins import erased, files_of, snapshots_of
+from pipelines.maintenance.vacuum import list_files
+from pipelines.registry.bundle import Bundle, load_bundle
+from pipelines.registry.folder import Folder
+from pipelines.registry.provenance import packages
+from pipelines.run import Run, Stopwatch
+
+if TYPE_CHECKING:
+    from pipelines.lake.snapshot import Snapshot
+    from pipelines.training.work import Trained
+
+logger = logging.getLogger(__name__)
+
+RELATIVE, ABSOLUTE = 1e-4, 1e-5
+"""How far weights may lie apart where bits can't be expected: ABSOLUTE + RELATIVE * value."""
+_FOLDER = "reproduce"
+
+
+@dataclass(frozen=True)
+class Reproduced:
+    """How a second training compares with the first.
+
+    `unlike` says what was not as it was then; where it is empty the bits must agree.
+    """
+
+    pipeline: str
+    run_id: str
+    tables: Mapping[str, int]
+    num_rows: int
+    num_weights: int
+    is_identical: bool
+    largest_difference: float
+    unlike: tuple[str, ...]
+    seconds: float
+
+    def lines(self) -> list[str]:
+        """Return the report."""
+        tables = ", ".join(f"{name}@{version}" for name, version in self.tables.items())
+        found = [
+            f"run {self.run_id} of {self.pipeline}: trained again on {self.num_rows:,} rows of "
+            f"{tables} in {self.seconds:.0f} s"
+        ]
+        if self.unlike:
+            found.append(f"not as it was then: {'; '.join(self.unlike)}")
+        if self.is_identical:
+            found.append(f"the same model, bit for bit: {self.num_weights:,} weights")
+        else:
+            found.append(
+                f"the same model within the tolerance: of {self.num_weights:,} weights none lies "
+                f"further than {RELATIVE:g} of its value + {ABSOLUTE:g} from the first training's, "
+                f"the furthest {self.largest_difference:.3g}"
+            )
+        return found
+
+
+def reproduce(run: Run, run_id: str) -> Reproduced:
+    """Train run `run_id` again: its files, settings, seed and ranks; nothing is registered.
+
+    Raises BundleError where it can't be (no bundle, files gone, rows erased), NotReproduced where
+    the weights differ: in any bit on the same kind of CPU with the same packages, threads and
+    ranks, by more than the tolerance otherwise.
+    """
+    watch, place = Stopwatch(), run.lake.training(run.pipeline.name, run_id)
+    bundle = load_bundle(f"{place}/bundle")
+    table = str(bundle.manifest["training_set"])
+    snapshots = snapshots_of(bundle.snapshots, run.lake.path(table))
+    _check_possible(run, bundle, f"{place}/bundle", snapshots)
+    trained = _train(run, bundle, snapshots, f"{place}/{_FOLDER}")
+    Folder(place).remove(_FOLDER)
+    was, now = _weights(bundle), _weights(Bundle(bundle.manifest, "", trained.model))
+    is_identical, largest, is_near = compare(was, now)
+    found = Reproduced(
+        pipeline=run.pipeline.name,
+        run_id=run_id,
+        tables={table: bundle.tables[table]},
+        num_rows=snapshots["train"].num_rows,
+        num_weights=sum(array.size for array in was),
+        is_identical=is_identical,
+        largest_difference=largest,
+        unlike=unlike(bundle.manifest, trained.facts, packages()),
+        seconds=watch.seconds,
+    )
+    if not is_near or not (is_identical or found.unlike):
+        raise NotReproduced(_report(found))
+    return found
+
+
+def compare(was: list[Any], now: list[Any]) -> tuple[bool, float, bool]:
+    """Return whether all bits agree, the largest difference, and whether it is tolerated."""
+    import numpy as np
+
+    if [array.shape for array in was] != [array.shape for array in now]:
+        return False, float("inf"), False
+    pairs = list(zip(was, now, strict=True))
+    is_identical = all(a.tobytes() == b.tobytes() for a, b in pairs)
+    is_near = all(np.allclose(b, a, rtol=RELATIVE, atol=ABSOLUTE) for a, b in pairs)
+    gaps = [float(np.max(np.abs(a - b))) for a, b in pairs if a.size]
+    return is_identical, max(gaps, default=0.0), is_near
+
+
+def unlike(
+    manifest: Mapping[str, Any], now: Mapping[str, Any], packages_now: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Return what a training's bits depend on and that is not as the manifest says."""
+    then = manifest["training"]
+    found = [
+        f"{name} was {then.get(name, 'not recorded')}, is {now[name]}"
+        for name in ("cpu", "threads", "ranks")
+        if then.get(name) != now[name]
+    ]
+    if then["ranks"] != manifest["settings"]["ranks"]:
+        found.append(
+            f"it began with {manifest['settings']['ranks']} ranks and ended with {then['ranks']}"
+        )
+    before = manifest["packages"]
+    return tuple(found) + tuple(
+        f"{name} was {before.get(name, 'not there')}, is {packages_now.get(name, 'not there')}"
+        for name in sorted({*before, *packages_now} - {"pyspark"})
+        if before.get(name) != packages_now.get(name)
+    )
+
+
+def _check_possible(
+    run: Run, bundle: Bundle, folder: str, snapshots: Mapping[str, Snapshot]
+) -> None:
+    """Raise BundleError where what the training read is not there any more."""
+    facts = erased(folder)
+    if facts is not None:
+        raise BundleError(
+            f"run {bundle.run_id} can't be reproduced: rows it was trained with were erased since "
+            f"({', '.join(f'{key}: {value}' for key, value in facts.items())}), and an erasure "
+            "wins over what a bundle needs. Its model can still be used; train a new one without "
+            "those rows: `tidemill normalize`, then `tidemill train`."
+        )
+    table = str(bundle.manifest["training_set"])
+    stored = list_files(run.spark, run.lake.path(table))
+    needed = frozenset[str]().union(*(files_of(one) for one in snapshots.values()))
+    missing = sorted(needed - stored.keys())
+    if missing:
+        raise BundleError(
+            f"run {bundle.run_id} can't be reproduced: {len(missing)} of the {len(needed)} files "
+            f"of {table} at version {bundle.tables[table]} are gone, the first {missing[0]}. "
+            "`tidemill vacuum` keeps them; a plain VACUUM of Delta's does not. Restore them from a "
+            "backup, or train again on a newer version."
+        )
+
+
+def _train(run: Run, bundle: Bundle, snapshots: Mapping[str, Snapshot], folder: str) -> Trained:
+    from pipelines.features.spec import FeatureSpec
+    from pipelines.training.launcher import Ranks, launch
+    from pipelines.training.models import check_model
+    from pipelines.training.trials import Data, alone
+    from pipelines.training.work import train_rank
+
+    settings = alone(Train.model_validate(bundle.manifest["settings"]))
+    inputs = FeatureSpec.from_json(bundle.feature_spec).inputs
+    check_model(settings.model, settings.options, inputs)
+    counts = class_counts(snapshots["train"]) if settings.class_weights == "balanced" else {}
+    work = Data("", snapshots, inputs, bundle.tables, counts).work(settings, folder)
+    work.rows.check()
+    task = functools.partial(train_rank, work=work)
+    trained: Trained = launch(run.spark, task, Ranks.of(settings), run.progress)
+    return trained
+
+
+def class_counts(snapshot: Snapshot) -> dict[int, int]:
+    """Return the live rows of each class, read from a snapshot's own files.
+
+    Spark would ask the table's log, which need not reach back so far any more.
+    """
+    import numpy as np
+    import pyarrow.parquet as pq
+
+    from pipelines.lake.storage import TableFiles
+
+    files, found = TableFiles(snapshot.table), dict[int, int]()
+    for file in snapshot.files:
+        with files.open(file.path) as handle:
+            labels = pq.ParquetFile(handle).read(columns=["_label"])["_label"].to_numpy()
+        if file.deletion_vector:
+            labels = np.delete(labels, file.deletion_vector.deleted_rows(files))
+        for label, count in zip(*np.unique(labels, return_counts=True), strict=True):
+            found[int(label)] = found.get(int(label), 0) + int(count)
+    return found
+
+
+def _weights(bundle: Bundle) -> list[Any]:
+    weights: list[Any] = bundle.load_model().get_weights()
+    return weights
+
+
+def _report(found: Reproduced) -> str:
+    expected = (
+        f"weights within {RELATIVE:g} of their value + {ABSOLUTE:g} "
+        f"(not as it was then: {'; '.join(found.unlike)})"
+        if found.unlike
+        else "the same bits, as CPU, packages, threads and ranks are those of the first training"
+    )
+    return (
+        f"run {found.run_id} of {found.pipeline} is not reproduced: trained again on the same "
+        f"{found.num_rows:,} rows, a weight differs by {found.largest_difference:.3g}; expected "
+        f"{expected}. Code that has changed since is the usual cause: the bundle's manifest names "
+        "the commit it was trained with."
+    )
