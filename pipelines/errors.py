@@ -52,6 +52,10 @@ class LockTimeout(LakeError):
     """Another process held a table's write lock for too long."""
 
 
+class CommitConflict(LakeError):
+    """Other writers committed to a table again and again while this one tried to."""
+
+
 class LandingError(TidemillError):
     """A landing folder or file is missing or not as declared."""
 

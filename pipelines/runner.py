@@ -9,6 +9,8 @@ import logging
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +27,8 @@ from pipelines.errors import (
 from pipelines.fingerprint import code_hash, fingerprint
 from pipelines.lake import files
 from pipelines.lake.catalog import Lake
+from pipelines.lake.commit import sign_commits
+from pipelines.lake.lock import write_lock
 from pipelines.lake.session import spark_session
 from pipelines.lineage.records import Hashes, RunRecord, keep
 from pipelines.run import Progress, Run, StageResult, Stopwatch, new_run_id, resolve_place
@@ -38,6 +42,7 @@ logger = logging.getLogger(__name__)
 STAGES = ("ingest", "clean", "featurize", "normalize", "train", "promote", "score", "monitor")
 """All stages, in the order in which data passes them."""
 
+_PATIENCE_SECONDS = 3600.0
 _UTC = ("UTC", "Etc/UTC", "GMT", "Z", "+00:00")
 
 
@@ -151,7 +156,8 @@ def _run(stage: str, run: Run) -> StageResult:
     module = importlib.import_module(f"pipelines.stages.{stage}")
     watch, started_at = Stopwatch(), dt.datetime.now(dt.UTC)
     try:
-        with user_errors(stage, run):
+        with user_errors(stage, run), one_at_a_time(stage, run):
+            sign_commits(run.run_id)
             result: StageResult = module.run(run)
             hashes = Hashes(_fingerprint(stage, run), code_hash())
             keep(run, RunRecord.of(run, result, started_at, hashes))
@@ -167,6 +173,24 @@ def _run(stage: str, run: Run) -> StageResult:
         run.progress({"event": "stage_failed", "stage": stage, "seconds": watch.seconds})
         raise
     return result
+
+
+@contextmanager
+def one_at_a_time(stage: str, run: Run) -> Iterator[None]:
+    """Have a stage's second run wait for its first one, so that it sees what that has done.
+
+    On a lake of this machine, that is: elsewhere Delta's own conflict check is what there is.
+    Trainings and scorings wait only for one of the same run id; `ingest` sees to itself.
+    """
+    if stage == "ingest":
+        yield
+        return
+    if stage in ("train", "score"):
+        place = f"{run.lake.runs(run.run_id)}/{stage}"
+    else:
+        place = run.lake.checkpoint(run.pipeline.name, stage, "all")
+    with write_lock(place, _PATIENCE_SECONDS, f"{stage} of run {run.run_id}"):
+        yield
 
 
 def _result_place(stage: str, run: Run) -> str:

@@ -8,10 +8,12 @@ own commit protocol; there this does nothing.
 from __future__ import annotations
 
 import fcntl
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from pipelines.errors import LakeError, LockTimeout
 
@@ -25,8 +27,11 @@ def _local(path: str) -> Path | None:
 
 
 @contextmanager
-def write_lock(table_path: str, timeout: float = 600.0) -> Iterator[None]:
-    """Hold the write lock of the table at `table_path`; wait `timeout` seconds at most."""
+def write_lock(table_path: str, timeout: float = 600.0, what: str = "") -> Iterator[None]:
+    """Hold the write lock of the table at `table_path`; wait `timeout` seconds at most.
+
+    `what` tells those who wait for what it is held.
+    """
     folder = _local(table_path)
     if folder is None:
         yield
@@ -34,7 +39,7 @@ def write_lock(table_path: str, timeout: float = 600.0) -> Iterator[None]:
     lock_file = folder.parent / f"_{folder.name}.lock"
     try:
         lock_file.parent.mkdir(parents=True, exist_ok=True)
-        handle = lock_file.open("w")
+        handle = lock_file.open("a+")
     except OSError as error:
         raise LakeError(
             f"the lake can't be written: {lock_file.parent}: {error.strerror}. "
@@ -49,8 +54,17 @@ def write_lock(table_path: str, timeout: float = 600.0) -> Iterator[None]:
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     raise LockTimeout(
-                        f"{table_path} is being written by another process for more than "
+                        f"{table_path} has been held by {_holder(handle)} for more than "
                         f"{timeout:.0f} s. Wait for it to end, then run this stage again."
                     ) from None
                 time.sleep(_POLL_SECONDS)
+        handle.truncate(0)
+        handle.write(f"process {os.getpid()}{f' ({what})' if what else ''}")
+        handle.flush()
         yield
+
+
+def _holder(handle: TextIO) -> str:
+    """Return who wrote into the lock file that it has the lock."""
+    handle.seek(0)
+    return handle.read() or "another process"

@@ -1,7 +1,7 @@
 """Writes that can be repeated: append under a transaction id, replace a slice, merge on a key.
 
-Each takes the table's write lock, makes the table with long retention where it is new, and
-returns the version that holds the result.
+Each takes the table's write lock, makes the table with long retention where it is new, tries again
+where another commit overtook it, and returns the version that holds the result.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipelines.lake.catalog import Lake, Table
-from pipelines.lake.lock import write_lock
+from pipelines.lake.commit import commit
+from pipelines.lake.evolve import fitted_to
 from pipelines.lake.read import latest_version, table_exists
 
 if TYPE_CHECKING:
@@ -105,12 +106,15 @@ def append_once(
     `txn_version` is the end of the consumed input, never a date; it must grow.
     """
     spark = df.sparkSession
-    with write_lock(lake.path(table)):
+
+    def write() -> int:
         create_if_absent(spark, lake, table, df.schema, partition_by)
-        writer = df.write.format("delta").mode("append")
+        writer = fitted_to(df, lake, table).write.format("delta").mode("append")
         writer = writer.option("txnAppId", app_id).option("txnVersion", str(txn_version))
         writer.save(lake.path(table))
         return latest_version(spark, lake, table)
+
+    return commit(spark, lake, table, write)
 
 
 def replace_slice(
@@ -126,9 +130,10 @@ def replace_slice(
     `where` of `"true"` replaces the whole content.
     """
     spark = df.sparkSession
-    with write_lock(lake.path(table)):
+
+    def write() -> int:
         create_if_absent(spark, lake, table, df.schema, partition_by, properties)
-        writer = df.write.format("delta").mode("overwrite")
+        writer = fitted_to(df, lake, table).write.format("delta").mode("overwrite")
         if where == "true":
             writer = writer.option("overwriteSchema", "true")
             if partition_by:
@@ -137,6 +142,8 @@ def replace_slice(
             writer = writer.option("replaceWhere", where)
         writer.save(lake.path(table))
         return latest_version(spark, lake, table)
+
+    return commit(spark, lake, table, write)
 
 
 def same(left: str, right: str, columns: Sequence[str]) -> str:
@@ -164,7 +171,8 @@ def upsert(
     matches = same("source", "target", by.key) + (f" AND ({by.prune})" if by.prune else "")
     stored = df.drop(by.tombstone) if by.tombstone else df
     values: dict[str, str | Column] = {name: f"source.`{name}`" for name in stored.columns}
-    with write_lock(lake.path(table)):
+
+    def write() -> Merged:
         create_if_absent(df.sparkSession, lake, table, stored.schema, cluster_by=cluster_by)
         target = DeltaTable.forPath(df.sparkSession, lake.path(table))
         if _can_fill(target, lake):
@@ -176,6 +184,8 @@ def upsert(
         merge = merge.whenMatchedUpdate(f"({newer}) AND ({differs})", values)
         lives_on = f"NOT source.`{by.tombstone}`" if by.tombstone else "true"
         return _merged(merge.whenNotMatchedInsert(lives_on, values), lake, table)
+
+    return commit(df.sparkSession, lake, table, write)
 
 
 def _can_fill(target: DeltaTable, lake: Lake) -> bool:
@@ -203,10 +213,12 @@ def delete_absent(df: DataFrame, lake: Lake, table: Table | str, key: Sequence[s
     """Delete the rows of a table whose key is not among those of `df`."""
     from delta.tables import DeltaTable
 
-    with write_lock(lake.path(table)):
+    def write() -> Merged:
         target = DeltaTable.forPath(df.sparkSession, lake.path(table)).alias("target")
         merge = target.merge(df.alias("source"), same("source", "target", key))
         return _merged(merge.whenNotMatchedBySourceDelete(), lake, table)
+
+    return commit(df.sparkSession, lake, table, write)
 
 
 def _merged(merge: DeltaMergeBuilder, lake: Lake, table: Table | str) -> Merged:
@@ -239,10 +251,14 @@ def insert_new(
     condition = same("source", "target", key)
     if prune:
         condition = f"{condition} AND ({prune})"
-    with write_lock(lake.path(table)):
+
+    def write() -> Merged:
         create_if_absent(spark, lake, table, df.schema, partition_by)
+        rows = fitted_to(df, lake, table)
         target = DeltaTable.forPath(spark, lake.path(table))
         if _can_fill(target, lake):
-            return _fill(df, lake, table)
-        merge = target.alias("target").merge(df.alias("source"), condition)
+            return _fill(rows, lake, table)
+        merge = target.alias("target").merge(rows.alias("source"), condition)
         return _merged(merge.whenNotMatchedInsertAll(), lake, table)
+
+    return commit(spark, lake, table, write)

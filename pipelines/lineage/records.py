@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from pipelines.errors import TableNotFound
 from pipelines.lake.catalog import Lake, Table
+from pipelines.lake.rows import rows_of
 from pipelines.lake.write import append_once
 from pipelines.run import Run, StageResult
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
 TABLE = Table("monitoring", "runs")
+_MAY_BE_NULL = ("date", "since")
 
 
 @dataclass(frozen=True)
@@ -103,29 +104,12 @@ def read_records(lake: Lake) -> list[RunRecord]:
     return sorted((_record(row) for row in rows), key=lambda one: one.started_at)
 
 
-def rows_of(
-    lake: Lake, table: Table | str, version: int | None = None, columns: Sequence[str] | None = None
-) -> list[dict[str, Any]]:
-    """Return the rows of a small table that only grows; none where it does not exist."""
-    import pyarrow.parquet as pq
-
-    from pipelines.lake.snapshot import take_snapshot
-    from pipelines.lake.storage import TableFiles
-
-    try:
-        snapshot = take_snapshot(lake.path(table), version)
-    except TableNotFound:
-        return []
-    files, rows = TableFiles(snapshot.table), []
-    for file in snapshot.files:
-        with files.open(file.path) as handle:
-            rows += pq.ParquetFile(handle).read(columns=columns).to_pylist()
-    return rows
-
-
 def _record(row: dict[str, Any]) -> RunRecord:
     for name in ("read", "written", "counts"):
         row[name] = dict(row[name] or [])
     row["details"] = json.loads(row["details"])
     row["started_at"] = row["started_at"].replace(tzinfo=dt.UTC)
-    return RunRecord(**row)
+    # Rows of an older release have nothing in newer fields; those of a newer one have more fields.
+    known = {one.name for one in fields(RunRecord)}
+    given = {k: v for k, v in row.items() if k in known and (v is not None or k in _MAY_BE_NULL)}
+    return RunRecord(**given)

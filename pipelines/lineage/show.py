@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from pipelines.errors import TableNotFound, UsageError, nearest
 from pipelines.lake.catalog import Lake, Table
-from pipelines.lineage.records import RunRecord, read_records, rows_of
+from pipelines.lake.rows import rows_of
+from pipelines.lineage.records import RunRecord, read_records
 from pipelines.lineage.trace import Origin, lines, trace
 
 

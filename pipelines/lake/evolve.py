@@ -1,0 +1,55 @@
+"""Tables that are records (`monitoring`, `predictions`) gain columns as releases do.
+
+Their rows are never made anew, so an older lake's table gets the new columns, null in the rows
+that are there.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from pipelines.errors import SchemaError
+from pipelines.lake.catalog import Lake, Table
+from pipelines.lake.read import table_exists
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+logger = logging.getLogger(__name__)
+
+RECORDS = ("monitoring", "predictions")
+
+
+def fitted_to(df: DataFrame, lake: Lake, table: Table | str) -> DataFrame:
+    """Give a table of records the columns that `df` has and it lacks; return `df` with all of its.
+
+    Raises SchemaError where a column is of another type. Other tables, and `df`, stay as they are.
+    """
+    from pyspark.sql import functions as F
+
+    layer = table.layer if isinstance(table, Table) else Table.parse(table).layer
+    spark = df.sparkSession
+    if layer not in RECORDS or not table_exists(spark, lake, table):
+        return df
+    there = spark.read.format("delta").load(lake.path(table)).schema
+    has = {field.name: field.dataType for field in there}
+    gets = {field.name: field.dataType for field in df.schema}
+    changed = [
+        f"'{name}' is {has[name].simpleString()}, the rows have {kind.simpleString()}"
+        for name, kind in gets.items()
+        if name in has and has[name].simpleString() != kind.simpleString()
+    ]
+    if changed:
+        raise SchemaError(
+            f"{table} was written with other types: {'; '.join(changed)}. It is a record, so it is "
+            f"not made anew. Move {lake.path(table)} away to begin another one, or write with the "
+            "release that made it."
+        )
+    new = [name for name in gets if name not in has]
+    if new:
+        columns = ", ".join(f"`{name}` {gets[name].simpleString()}" for name in new)
+        spark.sql(f"ALTER TABLE delta.`{lake.path(table)}` ADD COLUMNS ({columns})")
+        logger.warning("%s: older rows have no %s; the columns were added", table, ", ".join(new))
+    gone = {name: F.lit(None).cast(kind) for name, kind in has.items() if name not in gets}
+    return df.withColumns(gone) if gone else df

@@ -1,0 +1,48 @@
+"""The rows of a small table, read without Spark."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pipelines.errors import TableNotFound
+from pipelines.lake.catalog import Lake, Table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def arrow_tables(
+    lake: Lake, table: Table | str, version: int | None = None, columns: Sequence[str] | None = None
+) -> Iterator[pa.Table]:
+    """Yield the live rows of a table file by file; nothing where it does not exist.
+
+    Columns that a file lacks (they came later) are left out of its part, and so are those that a
+    table is partitioned by.
+    """
+    import numpy as np
+    import pyarrow.parquet as pq
+
+    from pipelines.lake.snapshot import take_snapshot
+    from pipelines.lake.storage import TableFiles
+
+    try:
+        snapshot = take_snapshot(lake.path(table), version)
+    except TableNotFound:
+        return
+    files = TableFiles(snapshot.table)
+    for file in snapshot.files:
+        with files.open(file.path) as handle:
+            rows = pq.ParquetFile(handle).read(columns=columns)
+        if file.deletion_vector is not None:
+            lives = np.ones(file.num_stored_rows, bool)
+            lives[file.deletion_vector.deleted_rows(files)] = False
+            rows = rows.filter(lives)
+        yield rows
+
+
+def rows_of(
+    lake: Lake, table: Table | str, version: int | None = None, columns: Sequence[str] | None = None
+) -> list[dict[str, Any]]:
+    """Return the live rows of a small table; none where it does not exist."""
+    return [row for part in arrow_tables(lake, table, version, columns) for row in part.to_pylist()]
