@@ -16,11 +16,13 @@ def validate(
     overrides: Set = None,
     debug: Debug = False,
 ) -> None:
-    """Check pipelines without Spark: settings, every overlay, the files they name."""
+    """Check pipelines without Spark: settings, every overlay, the files they name, profiles."""
     from pipelines.config import check
     from pipelines.config.load import environments, load_pipeline, pipeline_names, project_root
+    from pipelines.lake.session import check_profiles
 
     root = project_root()
+    check_profiles(root)
     for name in names or pipeline_names(root):
         pipeline = load_pipeline(name, env, tuple(overrides or ()))
         check.check_files(pipeline)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from pipelines.config.credentials import refuse_credentials, refuse_in_override
 from pipelines.config.document import Document, read_document
 from pipelines.config.overlay import lay_over, set_values
 from pipelines.config.pipeline import Pipeline
@@ -86,6 +87,7 @@ def load_document(
             f"{', '.join(known) or 'none'}.{nearest(name, known)}"
         )
     document = _read(folder / _FILE, root)
+    refuse_credentials(document)
     if env is not None:
         overlays = environments(folder)
         if env not in overlays:
@@ -93,10 +95,15 @@ def load_document(
                 f"no environment '{env}': {folder / f'{env}.yml'} does not exist. Known are "
                 f"{', '.join(overlays) or 'none'}.{nearest(env, overlays)}"
             )
-        document = lay_over(document, _read(folder / f"{env}.yml", root))
+        overlay = _read(folder / f"{env}.yml", root)
+        refuse_credentials(overlay)
+        document = lay_over(document, overlay)
+    for override in overrides:
+        refuse_in_override(override)
     document = set_values(document, overrides)
     if lake is not None:
         document = lay_over(document, Document({"lake": lake}, {("lake",): f"--lake {lake}"}))
+        refuse_credentials(document)
     return document
 
 

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipelines.config.credentials import refuse_in_profile
 from pipelines.errors import SettingsError, nearest
 
 if TYPE_CHECKING:
@@ -21,6 +22,12 @@ def read_profile(path: Path) -> dict[str, str]:
             key, *value = text.replace("=", " ", 1).split(None, 1)
             settings[key] = value[0].strip() if value else ""
     return settings
+
+
+def check_profiles(root: Path) -> None:
+    """Raise SettingsError where a profile in `conf/spark/` holds a credential."""
+    for file in sorted((root / "conf" / "spark").glob("*.conf")):
+        refuse_in_profile(read_profile(file), f"conf/spark/{file.name}")
 
 
 def spark_session(
@@ -43,6 +50,8 @@ def spark_session(
                 f"no Spark profile '{profile}': {file} does not exist; known are {known}."
                 f"{nearest(profile, known)}"
             )
-        for key, value in {**read_profile(file), **settings}.items():
+        given = {**read_profile(file), **settings}
+        refuse_in_profile(given, f"conf/spark/{file.name}")
+        for key, value in given.items():
             builder = builder.config(key, value)
     return builder.getOrCreate()
