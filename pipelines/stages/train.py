@@ -106,12 +106,14 @@ def _train(run: Run, tables: dict[str, int], watch: Stopwatch) -> Bundle:
     settings, name = run.pipeline.train, run.pipeline.name
     table = _training_set(run)
     version = tables[table]
-    check_model(settings.model, settings.options)
+    if settings.search is None:  # else its candidates are what has to fit
+        check_model(settings.model, settings.options)
     snapshots = _snapshots(run, table, version, SPLITS)
     spec = load_spec(run.spark, run.lake, name, run.pipeline.normalize.training_set, version)
-    check_model(settings.model, settings.options, spec.inputs)
     check_labels(read_at(run.spark, run.lake, table, version), settings)
-    check_output(settings.model, spec.inputs, settings.options, settings.outputs)
+    if settings.search is None:
+        check_model(settings.model, settings.options, spec.inputs)
+        check_output(settings.model, spec.inputs, settings.options, settings.outputs)
     counts = _class_counts(run, table, version, "train")
     whole = Data("", snapshots, spec.inputs, tables, counts)
     settings, judged = _judge(run, whole, _folds(run, tables))

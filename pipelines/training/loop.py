@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import keras
 
 logger = logging.getLogger(__name__)
+JUDGED_VALUES = 20_000_000
+"""Labels and outputs that a rank holds at most to judge a split: 80 MB."""
 STEPS_A_CALL = 32
 """Steps between two looks of Python: at the loss, at the progress, at checkpoints."""
 OnStep = Callable[[int, int, int], None]
@@ -229,21 +231,29 @@ class Loop:
     def outputs(self, split: str) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """Return labels (rows,) and outputs (rows, outputs) of a split's rows on every rank.
 
-        Each value takes four bytes.
+        Of a split with more values than `JUDGED_VALUES`, those of every k-th row: training sets are
+        in the order of a hash of the key, so these are rows drawn by chance, the same each time
+        on the same number of ranks.
         """
-        parts = [np.column_stack([labels, out]) for _, labels, out in self._scored(split)]
+        parts = [
+            np.column_stack([labels, out]) for _, labels, out in self._scored(split, JUDGED_VALUES)
+        ]
         nothing = np.zeros((0, 1 + self.settings.outputs), np.float32)
         joined = self.collective.gather(np.concatenate([nothing, *parts]))
         return joined[:, 0], joined[:, 1:]
 
-    def _scored(self, split: str) -> Any:
+    def _scored(self, split: str, at_most: int | None = None) -> Any:
+        """Give losses, labels and outputs by batch; with `at_most` values, of every k-th row."""
         part = self.around.rows.evaluation(split, self.collective.rank, self.collective.size)
+        values = part.num_rows * (1 + self.settings.outputs)
+        every = 1 if at_most is None else max(1, -(-values // at_most))
         for batch in part.dataset:
             if not len(batch[1]):
                 continue
             losses, outputs = self._scorer(batch)
             self.collective.signs.note()
-            yield losses.numpy(), batch[1].numpy(), outputs.numpy()
+            chosen = batch[0]["row"].numpy() % every == 0
+            yield losses.numpy()[chosen], batch[1].numpy()[chosen], outputs.numpy()[chosen]
 
     def _save(self) -> None:
         if self.collective.rank:

@@ -96,6 +96,7 @@ class Listener:
         self._token = secrets.token_hex(16)
         self._attempt = 0
         self._size = 0
+        self._began = time.monotonic()
         self._lock = threading.Lock()
         self.ranks: dict[int, RankState] = {}
         listener = self
@@ -118,6 +119,7 @@ class Listener:
         with self._lock:
             self._attempt = attempt
             self._size = size
+            self._began = time.monotonic()
             self.ranks = {}
 
     def find_hung(self, timeout: float) -> RankState | None:
@@ -130,7 +132,10 @@ class Listener:
         silence = 3 * (beat_of(timeout) or 0)
         with self._lock:
             running = [state for state in self.ranks.values() if state.ended is None]
-            if not running or any(now - state.moved_at < timeout for state in running):
+            moves = [state.moved_at for state in running]
+            if not self.ranks:
+                moves = [self._began]  # Spark was asked for ranks then, and none has come
+            if not moves or now - max(moves) < timeout:
                 return None
             missing = [rank for rank in range(self._size) if rank not in self.ranks]
             if missing:

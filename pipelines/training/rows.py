@@ -10,7 +10,7 @@ from pipelines.config.train import Train
 from pipelines.features.spec import ModelInput
 
 if TYPE_CHECKING:
-    from pipelines.feed.plan import EpochPlan
+    from pipelines.feed.plan import EpochPlan, RankPlan
     from pipelines.lake.snapshot import Snapshot
 
 EVALUATION_ROWS = 8192
@@ -24,6 +24,8 @@ class Epoch:
     dataset: Any
     """tf.data.Dataset of `(x, y)` or `(x, y, weight)` as `pipelines.feed` describes them."""
     steps: int
+    num_rows: int
+    """Rows of the whole pass, over all ranks."""
 
 
 class Rows(Protocol):
@@ -63,20 +65,22 @@ class FeedRows:
 
     def training(self, epoch: int, rank: int, size: int, start_step: int) -> Epoch:
         """Return a rank's part of a training epoch."""
-        from pipelines.feed.dataset import make_dataset
-
         plan = self._plan(epoch)
         part = plan.for_rank(rank, size, start_step=start_step)
-        return Epoch(make_dataset(part, self._columns(), threads=self.threads), plan.steps)
+        return self._epoch(part, plan)
 
     def evaluation(self, split: str, rank: int, size: int) -> Epoch:
         """Return a rank's part of a split."""
-        from pipelines.feed.dataset import make_dataset
         from pipelines.feed.plan import plan_evaluation
 
         plan = plan_evaluation(self.snapshots[split], EVALUATION_ROWS * size, streams=size)
-        part = plan.for_rank(rank, size)
-        return Epoch(make_dataset(part, self._columns(), threads=self.threads), plan.steps)
+        return self._epoch(plan.for_rank(rank, size), plan)
+
+    def _epoch(self, part: RankPlan, plan: EpochPlan) -> Epoch:
+        from pipelines.feed.dataset import make_dataset
+
+        dataset = make_dataset(part, self._columns(), threads=self.threads)
+        return Epoch(dataset, plan.steps, plan.num_rows)
 
     def _columns(self) -> Any:
         from pipelines.feed.columns import FeedColumns

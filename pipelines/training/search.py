@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -71,15 +72,19 @@ def search(judge: Judge, settings: Train, data: Sequence[Data], tell: Tell) -> O
     where all diverged.
     """
     from pipelines.training.models import check_model
+    from pipelines.training.models.probe import check_output
 
     rules = settings.search
     if rules is None:
         raise TrainingError("there is nothing to search: `train.search` is not set.")
     candidates = [(params, settings.with_settings(params)) for params in rules.candidates()]
     for _, one in candidates:
-        check_model(one.model, one.options)
+        check_model(one.model, one.options, data[0].inputs)
         for rows in data:
             check_batch(one, rows)
+    probed = {(one.model, json.dumps(one.options, sort_keys=True)): one for _, one in candidates}
+    for one in probed.values():
+        check_output(one.model, data[0].inputs, one.options, one.outputs)
     trials = []
     for number, (params, one) in enumerate(candidates, start=1):
         said = ", ".join(f"{key}={value}" for key, value in params.items())

@@ -72,7 +72,8 @@ class MemoryRows:
             np.arange(k * self.batch_size, min(self.num_rows, (k + 1) * self.batch_size))
             for k in range(start_step, steps)
         ]
-        return Epoch(_dataset(rows, order, [one[one % size == rank] for one in places]), steps)
+        mine = [one[one % size == rank] for one in places]
+        return Epoch(_dataset(rows, order, mine), steps, self.num_rows)
 
     def evaluation(self, split: str, rank: int, size: int) -> Epoch:
         rows = self.make(200, {"validation": 2, "test": 3}[split])
@@ -80,7 +81,7 @@ class MemoryRows:
             rows["label"][7] = np.nan
         places = np.arange(200)
         mine = np.array_split(places[places % size == rank], 3)
-        return Epoch(_dataset(rows, places, mine), 3)
+        return Epoch(_dataset(rows, places, mine), 3, 200)
 
 
 def _dataset(rows: dict[str, np.ndarray], order: np.ndarray, batches: list[np.ndarray]) -> Any:

@@ -166,6 +166,16 @@ def test_a_rank_that_never_came_is_the_one_the_others_wait_for(listener) -> None
     first.close()
 
 
+def test_where_no_rank_ever_comes_the_first_is_named(listener) -> None:
+    listener.begin(0, 2)
+    assert listener.find_hung(60) is None, "they may still come"
+    listener._began -= 61
+    hung = listener.find_hung(60)
+    assert hung is not None
+    assert hung.place == "rank 0 (before its first step)"
+    assert not hung.failure["is_answering"]
+
+
 def test_ranks_that_are_done_do_not_hang(listener, two_ranks) -> None:
     for rank, one in enumerate(two_ranks):
         one.tell({"event": "done"})

@@ -197,3 +197,14 @@ def test_only_the_newest_two_checkpoints_stay(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("checkpoint-*"))) == 2
     Checkpoints(str(tmp_path), {}).clear()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_of_a_large_split_every_kth_row_is_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train(tmp_path / "whole", settings(epochs=1)).evaluation
+    # 200 rows are 400 values: a label and an output each.
+    monkeypatch.setattr("pipelines.training.loop.JUDGED_VALUES", 150)
+    part = train(tmp_path / "part", settings(epochs=1)).evaluation
+    assert (whole["num_rows"], part["num_rows"]) == (200, 67)
+    assert part["metrics"]["log_loss"] == pytest.approx(whole["metrics"]["log_loss"], rel=0.3)

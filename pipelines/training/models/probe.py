@@ -37,15 +37,21 @@ def check_output(
         "outputs": outputs,
     }
     path = os.pathsep.join(part or str(Path.cwd()) for part in sys.path)
-    done = subprocess.run(
-        [sys.executable, "-m", "pipelines.training.models.probe"],
-        input=json.dumps(asked),
-        env={**os.environ, "PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": "-1"},
-        capture_output=True,
-        text=True,
-        timeout=_SECONDS,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "pipelines.training.models.probe"],
+            input=json.dumps(asked),
+            env={**os.environ, "PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": "-1"},
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise TrainingError(
+            f"the model '{name}' was not built within {_SECONDS} seconds. Build it from its "
+            "inputs and options alone: no downloads, no data."
+        ) from error
     lines = done.stdout.strip().splitlines()
     if done.returncode or not lines:
         last = (done.stderr.strip().splitlines() or ["no word"])[-1]
