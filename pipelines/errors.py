@@ -48,6 +48,10 @@ class SchemaError(LakeError):
     """A table's columns are not those that were expected."""
 
 
+class NoChangeFeed(LakeError):
+    """A table's change feed doesn't reach back to where it was left; all of it must be read."""
+
+
 class LockTimeout(LakeError):
     """Another process held a table's write lock for too long."""
 

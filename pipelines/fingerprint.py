@@ -40,6 +40,17 @@ def fingerprint(pipeline: Pipeline, stages: Sequence[str], **more: object) -> st
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:12]
 
 
+def features_hash(pipeline: Pipeline) -> str:
+    """Return a hash of what defines the feature rows: settings, queries, the user's own function.
+
+    Two tables of the same hash, made from the same versions, hold the same rows.
+    """
+    settings = pipeline.model_dump(mode="json", include={"timezone": True, "featurize": True})
+    settings["featurize"].pop("label_days")
+    content = [settings, _queries(pipeline), _own_code(pipeline, ["featurize"])]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
 def _queries(pipeline: Pipeline) -> dict[str, str]:
     files = [(name, pipeline.folder / name) for name in pipeline.featurize.sql]
     return {name: file.read_text(encoding="utf-8") for name, file in files if file.is_file()}

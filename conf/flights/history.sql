@@ -3,6 +3,8 @@
 --
 -- Windows hold the last 1, 7 and 28 daily reports. They are counted back from `known_at`, two
 -- hours short of whole days, so that a change of clocks moves no report in or out.
+-- An outcome reported more than six days after its flight does not count, whatever the days asked
+-- for: so forty days of flights hold all that their windows can need.
 -- A rate or mean over few flights is drawn towards that of all flights (as if ten more had been
 -- seen), and equals it where there were none.
 WITH reported AS (
@@ -28,8 +30,9 @@ WITH reported AS (
       AND f.flight = o.flight
       AND f.origin = o.origin
   WHERE
-    o.flight_date BETWEEN :since - INTERVAL 35 DAYS AND :until
-    AND f.flight_date BETWEEN :since - INTERVAL 35 DAYS AND :until
+    o.flight_date BETWEEN :since - INTERVAL 40 DAYS AND :until
+    AND f.flight_date BETWEEN :since - INTERVAL 40 DAYS AND :until
+    AND o.reported_at < o.flight_date + INTERVAL 7 DAYS
 ),
 
 -- What is asked for: the flights to predict, with nothing to add to any sum.

@@ -1,12 +1,15 @@
 -- For each moment of prediction the newest report on outcomes that had come in by then.
 -- Reports come once a day; moments with none in the three days before get no row, and their
--- flights no history. Days bound the comparison: only equal days are joined.
+-- flights no history. Days bound the comparison: only equal days are joined. Outcomes reported more
+-- than six days after their flight are left out, as in history.sql.
 WITH reports AS (
   SELECT DISTINCT
     reported_at,
     date(reported_at) AS report_day
   FROM silver.outcomes
-  WHERE flight_date BETWEEN :since - INTERVAL 7 DAYS AND :until
+  WHERE
+    flight_date BETWEEN :since - INTERVAL 12 DAYS AND :until
+    AND reported_at < flight_date + INTERVAL 7 DAYS
 ),
 
 moments AS (

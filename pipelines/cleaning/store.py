@@ -14,6 +14,7 @@ from pipelines.cleaning.judge import prune_condition
 from pipelines.cleaning.treat import TOMBSTONE, silver_columns, treat
 from pipelines.config.clean import Entity
 from pipelines.errors import LakeError, SchemaError
+from pipelines.lake.changes import switch_on_feed
 from pipelines.lake.read import latest_version, table_exists
 from pipelines.lake.write import MergeBy, create_if_absent, delete_absent, insert_new, upsert
 from pipelines.quality.rules import REASONS
@@ -115,6 +116,8 @@ def store(run: Run, batch: Batch) -> Written:
         tombstone=TOMBSTONE if entity.delete_when else None,
         prune=prune_condition(batch.judgement),
     )
+    if table_exists(run.spark, run.lake, silver):
+        switch_on_feed(run.spark, run.lake, silver)  # one of before silver had it
     merged = upsert(good, run.lake, silver, by, cluster_by=entity.cluster_by)
     removed, notes = 0, batch.notes
     silver_version = merged.version

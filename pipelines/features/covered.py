@@ -4,29 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from pipelines.features.days import Days, joined
 from pipelines.lake import files
 from pipelines.lake.catalog import Lake
 from pipelines.lake.lock import write_lock
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
-
-Days = tuple[dt.date, dt.date]
-_ONE = dt.timedelta(days=1)
-
-
-def joined(ranges: Iterable[Days]) -> list[Days]:
-    """Return ranges of days (both ends included) in order, those that touch as one."""
-    found: list[Days] = []
-    for first, last in sorted(ranges):
-        if found and first <= found[-1][1] + _ONE:
-            found[-1] = (found[-1][0], max(last, found[-1][1]))
-        else:
-            found.append((first, last))
-    return found
 
 
 def read_covered(spark: SparkSession, lake: Lake, pipeline: str) -> list[Days]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.config.featurize import Featurize
 from pipelines.errors import FeatureError, SchemaError, nearest
+from pipelines.features.days import described
 from pipelines.features.query import Span
 
 if TYPE_CHECKING:
@@ -71,8 +72,8 @@ def check_same_columns(new: StructType, existing: StructType, table: str, comman
         )
 
 
-def check_rows(df: DataFrame, settings: Featurize, span: Span) -> RowCounts:
-    """Count the rows; raise FeatureError for nulls in key, dates out of range, repeated keys.
+def check_rows(df: DataFrame, settings: Featurize, *spans: Span) -> RowCounts:
+    """Count the rows; raise FeatureError for nulls in key, dates outside `spans`, repeated keys.
 
     The rows are computed for it: give them persisted if they are used again.
     """
@@ -82,7 +83,9 @@ def check_rows(df: DataFrame, settings: Featurize, span: Span) -> RowCounts:
     is_incomplete = F.col(settings.prediction_at).isNull()
     for name in grain:
         is_incomplete |= F.col(name).isNull()
-    is_outside = ~date.between(F.lit(span.since), F.lit(span.until))
+    is_outside = F.lit(True)
+    for span in spans:
+        is_outside &= ~date.between(F.lit(span.since), F.lit(span.until))
     label = F.col(settings.label) if settings.label else F.lit(None)
     by_key = df.groupBy(*grain).agg(
         F.count(F.lit(1)).alias("times"),
@@ -108,8 +111,9 @@ def check_rows(df: DataFrame, settings: Featurize, span: Span) -> RowCounts:
         )
     if found["outside"]:
         example = _example(df.where(is_outside), settings)
+        asked = described((span.since, span.until) for span in spans)
         raise FeatureError(
-            f"{found['outside']:,} feature rows are of days outside {span.since} to {span.until}: "
+            f"{found['outside']:,} feature rows are of days outside {asked}: "
             f"{example}. The query must keep to the days asked for: "
             f"{settings.date} BETWEEN :since AND :until."
         )

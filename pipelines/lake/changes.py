@@ -1,11 +1,14 @@
-"""The rows that a table which only grows has gained between two of its versions."""
+"""What changed in a table between two of its versions, by Delta's change feed."""
 
 from __future__ import annotations
 
 import logging
+import textwrap
 from typing import TYPE_CHECKING, Any
 
+from pipelines.errors import NoChangeFeed
 from pipelines.lake.catalog import Lake, Table
+from pipelines.lake.lock import write_lock
 from pipelines.lake.read import read_at
 
 if TYPE_CHECKING:
@@ -13,46 +16,84 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+FEED = "delta.enableChangeDataFeed"
 _FEED_COLUMNS = ("_change_type", "_commit_version", "_commit_timestamp")
 
 
 def table_id(spark: SparkSession, lake: Lake, table: Table | str) -> str:
     """Return the id that Delta gave a table when it was made: another one was made anew."""
-    from delta.tables import DeltaTable
+    return str(_metadata(spark, lake, table).id())
 
-    row = DeltaTable.forPath(spark, lake.path(table)).detail().select("id").head()
-    assert row is not None  # a table has one line of detail
-    return str(row["id"])
+
+def switch_on_feed(spark: SparkSession, lake: Lake, table: Table | str) -> bool:
+    """Give a table a change feed from here on; return whether it had none."""
+    name = table if isinstance(table, str) else str(table)
+    with write_lock(lake.path(name)):
+        properties = _metadata(spark, lake, name).configuration()
+        if properties.get(FEED).isDefined() and properties.get(FEED).get() == "true":
+            return False
+        spark.sql(f"ALTER TABLE delta.`{lake.path(name)}` SET TBLPROPERTIES ('{FEED}' = 'true')")
+    logger.warning("%s had no change feed; it has one from its next version on", name)
+    return True
+
+
+def change_feed(
+    spark: SparkSession, lake: Lake, table: Table | str, after: int, until: int
+) -> DataFrame:
+    """Return every change after version `after` up to and with `until`, with `_change_type`.
+
+    That is insert, delete, update_preimage or update_postimage. Reads only those versions' files.
+    Raises NoChangeFeed where the feed doesn't reach back: not switched on, its log cleaned away.
+    Vacuumed files show only when the frame is computed.
+    """
+    try:
+        reader = spark.read.format("delta").option("readChangeFeed", "true")
+        reader = reader.option("startingVersion", str(after + 1))
+        changes = reader.option("endingVersion", str(until)).load(lake.path(table))
+        plan: Any = changes
+        plan._jdf.queryExecution().executedPlan()  # a feed with gaps is refused here, not later
+    except Exception as error:
+        if not is_of_spark(error):
+            raise
+        raise NoChangeFeed(
+            f"no change feed from version {after + 1} to {until}: {in_short(error)}"
+        ) from error
+    return changes
 
 
 def rows_added(
     spark: SparkSession, lake: Lake, table: Table | str, after: int | None, until: int
 ) -> DataFrame | None:
-    """Return the rows added after version `after` up to and with `until`; None where none can be.
+    """Return the rows that a table which only grows gained after version `after`, up to `until`.
 
-    Reads only the files of those versions, by Delta's change feed. Where `after` is None, or the
-    feed doesn't reach back (not switched on, its files vacuumed, its log cleaned away), all rows
-    at `until` are returned, and a warning says so: consumers must bear seeing a row again.
+    None where none can be. Where `after` is None, or the feed doesn't reach back, all rows at
+    `until` are returned, and a warning says so: consumers must bear seeing a row again.
     """
     if after is None:
         return read_at(spark, lake, table, until)
     if after >= until:
         return None
     try:
-        reader = spark.read.format("delta").option("readChangeFeed", "true")
-        reader = reader.option("startingVersion", str(after + 1))
-        changes: Any = reader.option("endingVersion", str(until)).load(lake.path(table))
-        added: DataFrame = changes.where("_change_type = 'insert'").drop(*_FEED_COLUMNS)
-        added._jdf.queryExecution().executedPlan()  # a feed with gaps is refused here, not later
-    except Exception as error:
-        if not type(error).__module__.startswith(("pyspark.", "py4j.")):
-            raise
-        logger.warning(
-            "%s: no change feed from version %d to %d, all its rows are read again: %s",
-            table,
-            after + 1,
-            until,
-            str(error).strip().splitlines()[0],
-        )
+        changes = change_feed(spark, lake, table, after, until)
+    except NoChangeFeed as error:
+        logger.warning("%s: %s All its rows are read again.", table, error)
         return read_at(spark, lake, table, until)
-    return added
+    return changes.where("_change_type = 'insert'").drop(*_FEED_COLUMNS)
+
+
+def is_of_spark(error: Exception) -> bool:
+    """Tell whether an error came from Spark or its bridge, and is none of our own code."""
+    return type(error).__module__.startswith(("pyspark.", "py4j."))
+
+
+def in_short(error: Exception) -> str:
+    """Return the beginning of what Spark says of an error, on one line."""
+    return textwrap.shorten(str(error).split("JVM stacktrace")[0], 200, placeholder=" ...")
+
+
+def _metadata(spark: SparkSession, lake: Lake, table: Table | str) -> Any:
+    context: Any = spark.sparkContext
+    log = context._jvm.org.apache.spark.sql.delta.DeltaLog
+    nothing = context._jvm.scala.Option.empty
+    found = log.forTable(spark._jsparkSession, lake.path(table))
+    return found.update(False, nothing(), nothing()).metadata()

@@ -74,8 +74,8 @@ def create_if_absent(
 ) -> None:
     """Make an empty table unless it exists.
 
-    Bronze tables get a change feed, by which `clean` finds the rows that it has not yet consumed;
-    tables that only grow pay nothing for it.
+    Bronze and silver tables get a change feed, by which `clean` and `featurize` find what they have
+    not yet consumed; tables that only grow pay nothing for it.
     """
     from delta.tables import DeltaTable
 
@@ -87,7 +87,7 @@ def create_if_absent(
     if cluster_by:
         builder = builder.clusterBy(*cluster_by)
     layer = table.layer if isinstance(table, Table) else Table.parse(table).layer
-    feed = {"delta.enableChangeDataFeed": "true"} if layer == "bronze" else {}
+    feed = {"delta.enableChangeDataFeed": "true"} if layer in ("bronze", "silver") else {}
     for key, value in {**table_properties(), **feed, **(properties or {})}.items():
         builder = builder.property(key, value)
     builder.execute()
@@ -124,10 +124,12 @@ def replace_slice(
     where: str,
     partition_by: Sequence[str] = (),
     properties: Mapping[str, str] | None = None,
+    note: str | None = None,
 ) -> int:
     """Replace exactly the rows for which `where` holds. Every row of `df` must fulfil it.
 
-    `where` of `"true"` replaces the whole content.
+    `where` of `"true"` replaces the whole content. `note` is kept in the table's history, as a part
+    of this commit (`pipelines.lake.notes`).
     """
     spark = df.sparkSession
 
@@ -140,6 +142,8 @@ def replace_slice(
                 writer = writer.partitionBy(*partition_by)
         else:
             writer = writer.option("replaceWhere", where)
+        if note is not None:
+            writer = writer.option("userMetadata", note)
         writer.save(lake.path(table))
         return latest_version(spark, lake, table)
 

@@ -1,22 +1,29 @@
 """`featurize`: raw feature values from silver, one row per key and date, known by `prediction_at`.
 
-Without a date it makes the whole table anew, for all days found in the input. With one it
-replaces the rows of that day, or of the days from `since` on. A day without rows is no error:
-the table then has none for it, and the result says so.
+With a date it makes the rows of that day, or of the days from `since` on; without one, those of all
+days found in the input. Where `featurize.sources` says how changes map to days, a run also makes
+again what was made before and has changed since, and without a date only such days and new ones.
+A day without rows is no error: the table then has none for it, and the result says so.
 """
 
 from __future__ import annotations
 
-import datetime as dt
 import logging
+from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
-from pipelines.errors import FeatureError
 from pipelines.features.covered import add_covered
+from pipelines.features.days import Days, described
+from pipelines.features.due import Due, days_due
 from pipelines.features.query import Span, SqlFile, Tables, run_function, run_sql
-from pipelines.features.rows import check_columns, check_rows, check_same_columns
+from pipelines.features.refresh import NOTE, MadeFrom
+from pipelines.features.rows import RowCounts, check_columns, check_rows, check_same_columns
+from pipelines.fingerprint import features_hash
 from pipelines.lake.catalog import Table
+from pipelines.lake.changes import table_id
+from pipelines.lake.notes import last_note, write_note
 from pipelines.lake.read import latest_version, read_at, table_exists
 from pipelines.lake.write import replace_slice
 from pipelines.run import Run, StageResult, Stopwatch
@@ -28,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 
 def run(run: Run) -> StageResult:
-    """Write the features of `run.since`..`run.date`, or of all days, to `gold.<table>`.
+    """Write the features of the days to make to `gold.<table>`, in one commit.
 
     Raises TableNotFound where `clean` has not run, FeatureError where a query fails or its rows
     don't have one row per key and date, SchemaError where the table has other columns.
@@ -36,42 +43,30 @@ def run(run: Run) -> StageResult:
     watch = Stopwatch()
     settings = run.pipeline.featurize
     target = Table("gold", settings.table)
-    versions = run.resolve("featurize", lambda: _look(run))["tables"]
+    resolved = run.resolve("featurize", lambda: _look(run, target))
+    versions = resolved["tables"]
+    now = MadeFrom(versions, resolved["ids"], features_hash(run.pipeline))
     tables = _open(run, versions)
-    span = _span(run, tables)
-    files = [SqlFile.read(run.pipeline.folder, name) for name in settings.sql]
-    with ExitStack() as keep:
-        if settings.function:
-            rows = run_function(settings.function, tables, span)
-        else:
-            rows = run_sql(files, tables, span, keep)
-        check_columns(rows.schema, settings)
-        _check_table(run, target, rows)
-        # Rows of a day lie together, so that each day becomes one file. They are computed once,
-        # for the check and for the write.
-        laid_out = rows.repartition(settings.date).sortWithinPartitions(
-            settings.date, *settings.key
-        )
-        keep.callback(laid_out.persist().unpersist)
-        counts = check_rows(laid_out, settings, span)
-        where = "true" if run.date is None else _between(settings.date, span)
-        written = replace_slice(laid_out, run.lake, target, where, [settings.date])
-    # `score` tells by it a day without rows from one that was never made.
-    add_covered(run.spark, run.lake, run.pipeline.name, (span.since, span.until))
-    details: dict[str, Any] = {"since": str(span.since), "until": str(span.until)}
-    if not counts.rows:
-        details["note"] = (
-            f"no rows for {span.since} to {span.until}: {target} has none for these days"
-        )
-        logger.warning("%s", details["note"])
-        run.progress({"event": "note", "text": details["note"]})
+    due = days_due(run, target, tables, now, resolved)
+    details = _say(run, due)
+    counts, written = RowCounts(0, 0, 0), {}
+    if due.days:
+        counts, written[str(target)] = _make(run, target, tables, due, now)
+        # `score` tells by it a day without rows from one that was never made.
+        for days in due.days:
+            add_covered(run.spark, run.lake, run.pipeline.name, days)
+    else:
+        written[str(target)] = latest_version(run.spark, run.lake, target)
+    if due.days and not counts.rows:
+        said = " to ".join(details[end] for end in ("since", "until"))
+        _note(run, details, f"no rows for {said}: {target} has none for these days")
     result = StageResult(
         stage="featurize",
         pipeline=run.pipeline.name,
         run_id=run.run_id,
         date=str(run.date) if run.date else None,
         read=versions,
-        written={str(target): written},
+        written=written,
         counts={
             "rows_out": counts.rows,
             "days": counts.days,
@@ -84,15 +79,20 @@ def run(run: Run) -> StageResult:
     return result
 
 
-def _look(run: Run) -> dict[str, Any]:
-    """Find the versions to read."""
+def _look(run: Run, target: Table) -> dict[str, Any]:
+    """Find the versions to read, and those that the table was made from so far."""
+    spark, lake = run.spark, run.lake
     made_by = f"clean {run.pipeline.name}"
-    return {
-        "tables": {
-            name: latest_version(run.spark, run.lake, name, made_by)
-            for name in run.pipeline.featurize.reads
-        }
+    reads = list(run.pipeline.featurize.reads)
+    found: dict[str, Any] = {
+        "tables": {name: latest_version(spark, lake, name, made_by) for name in reads},
+        "ids": {name: table_id(spark, lake, name) for name in reads},
+        "made_from": None,
+        "unknown": None,
     }
+    if run.pipeline.featurize.sources and table_exists(spark, lake, target):
+        found["made_from"], found["unknown"] = last_note(spark, lake, target, NOTE)
+    return found
 
 
 def _open(run: Run, versions: dict[str, int]) -> Tables:
@@ -103,35 +103,44 @@ def _open(run: Run, versions: dict[str, int]) -> Tables:
     return Tables(reads)
 
 
-def _span(run: Run, tables: Tables) -> Span:
-    timezone = run.pipeline.timezone
-    if run.date is not None:
-        return Span(run.since or run.date, run.date, timezone)
-    date = run.pipeline.featurize.date
-    with_date = {name: df for name, df in tables.items() if date in df.columns}
-    if not with_date:
-        raise FeatureError(
-            f"without --date all days of the input are made, but no table of `featurize.reads` "
-            f"has the column '{date}' ({sorted(tables)}). Give the days with --since and --date."
+def _make(
+    run: Run, target: Table, tables: Tables, due: Due, now: MadeFrom
+) -> tuple[RowCounts, int]:
+    """Compute, check and write the rows of the days; return the counts and the version."""
+    settings = run.pipeline.featurize
+    spans = [Span(first, last, run.pipeline.timezone) for first, last in due.days]
+    with ExitStack() as keep:
+        rows = _rows(run, tables, spans, keep)
+        check_columns(rows.schema, settings)
+        if not due.is_whole:
+            _check_table(run, target, rows)
+        # Rows of a day lie together, so that each day becomes one file. They are computed once,
+        # for the check and for the write.
+        laid_out = rows.repartition(settings.date).sortWithinPartitions(
+            settings.date, *settings.key
         )
-    ends = [end for df in with_date.values() for end in _ends(df, date)]
-    if not ends:
-        raise FeatureError(
-            f"{sorted(with_date)} hold no rows, so there are no days to make features of. Look "
-            f"at what `tidemill clean {run.pipeline.name}` put aside."
-        )
-    return Span(min(ends), max(ends), timezone)
+        keep.callback(laid_out.persist().unpersist)
+        counts = check_rows(laid_out, settings, *spans)
+        where = "true" if due.is_whole else _where(settings.date, due.days)
+        # Of a run that makes only the days asked for, other days may be older than it.
+        is_current = due.is_whole or bool(settings.sources)
+        note = write_note(NOTE, now.to_dict()) if is_current else None
+        return counts, replace_slice(laid_out, run.lake, target, where, [settings.date], note=note)
 
 
-def _ends(df: DataFrame, date: str) -> list[dt.date]:
-    from pyspark.sql import functions as F
-
-    row = df.agg(F.min(date), F.max(date)).head()
-    return [end for end in row or () if end is not None]
+def _rows(run: Run, tables: Tables, spans: Sequence[Span], keep: ExitStack) -> DataFrame:
+    settings = run.pipeline.featurize
+    if settings.function:
+        name = settings.function
+        parts = [run_function(name, tables, span) for span in spans]
+    else:
+        files = [SqlFile.read(run.pipeline.folder, name) for name in settings.sql]
+        parts = [run_sql(files, tables, span, keep) for span in spans]
+    return reduce(lambda left, right: left.unionByName(right), parts)
 
 
 def _check_table(run: Run, target: Table, rows: DataFrame) -> None:
-    if run.date is None or not table_exists(run.spark, run.lake, target):
+    if not table_exists(run.spark, run.lake, target):
         return
     version = latest_version(run.spark, run.lake, target)
     existing = read_at(run.spark, run.lake, target, version).schema
@@ -139,6 +148,33 @@ def _check_table(run: Run, target: Table, rows: DataFrame) -> None:
     check_same_columns(rows.schema, existing, str(target), command)
 
 
-def _between(date: str, span: Span) -> str:
+def _where(date: str, ranges: Sequence[Days]) -> str:
     # Delta can't compare BETWEEN with the rows it replaces: it looks at it unresolved.
-    return f"`{date}` >= DATE'{span.since}' AND `{date}` <= DATE'{span.until}'"
+    return " OR ".join(
+        f"(`{date}` >= DATE'{first}' AND `{date}` <= DATE'{last}')" for first, last in ranges
+    )
+
+
+def _say(run: Run, due: Due) -> dict[str, Any]:
+    """Return what the result's details say of the days due; tell of days that nobody asked for."""
+    if not due.days:
+        details: dict[str, Any] = {}
+        _note(run, details, "nothing that the features are made from has changed", logging.INFO)
+        return details
+    details = {"since": str(due.days[0][0]), "until": str(due.days[-1][1])}
+    if len(due.days) > 1:
+        details["ranges"] = [[str(first), str(last)] for first, last in due.days]
+    if due.why:
+        _note(run, details, f"all days are made again: {due.why}")
+    elif due.again:
+        details["made_again"] = [[str(first), str(last)] for first, last in due.again]
+        said = f"{described(due.again)} made again: their sources have changed"
+        run.progress({"event": "note", "text": said})
+        logger.info("featurize %s: %s", run.pipeline.name, said)
+    return details
+
+
+def _note(run: Run, details: dict[str, Any], text: str, level: int = logging.WARNING) -> None:
+    details["note"] = f"{details['note']}; {text}" if "note" in details else text
+    logger.log(level, "featurize %s: %s", run.pipeline.name, text)
+    run.progress({"event": "note", "text": text})

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.config.losses import task_of
 from pipelines.errors import ScoringError
-from pipelines.features.covered import Days, joined, read_covered
+from pipelines.features.covered import read_covered
+from pipelines.features.days import Days, described, intersected
 from pipelines.lake.catalog import Table
 from pipelines.lake.read import latest_version, read_at, table_exists
 from pipelines.lake.write import insert_new
@@ -140,21 +141,21 @@ def _range(
 def _check_covered(
     run: Run, features: DataFrame, source: str, first: dt.date, last: dt.date
 ) -> None:
-    """Raise ScoringError unless features have been made for some of the days, or around them."""
+    """Raise ScoringError unless features have been made for some of the days."""
     from pyspark.sql import functions as F
 
     date = run.pipeline.featurize.date
     ends = features.select(F.min(date), F.max(date)).head()
     held: list[Days] = [(ends[0], ends[1])] if ends and ends[0] else []
-    covered = joined([*held, *read_covered(run.spark, run.lake, run.pipeline.name)])
-    if held and any(one[0] <= last and first <= one[1] for one in covered):
+    # Where nothing is noted (a table of other hands), all between its ends counts as made.
+    covered = read_covered(run.spark, run.lake, run.pipeline.name) or held
+    if held and intersected(covered, [(first, last)]):
         return
-    days = ", ".join(f"{one[0]} to {one[1]}" for one in covered)
-    asked = str(last) if first == last else f"{first} to {last}"
+    asked = described([(first, last)])
+    made = f"features were made for {described(covered)}" if held else "it is empty"
     raise ScoringError(
-        f"{source} holds no rows for {asked}; "
-        + (f"features were made for {days}" if held else "it is empty")
-        + ". Run `tidemill featurize` for that date, or give another --date."
+        f"{source} holds no rows for {asked}; {made}. Run `tidemill featurize` for that date, or "
+        "give another --date."
     )
 
 

@@ -240,7 +240,8 @@ def test_without_a_change_feed_all_rows_are_read_again_with_the_same_result(shop
     shop.run()
     shop.deliver([("2", "2")], "b.csv", DAY2)
     result = shop.run()
-    assert "no change feed from version 2 to 2, all its rows are read again" in caplog.text
+    assert "bronze.readings: no change feed from version 2 to 2: " in caplog.text
+    assert "All its rows are read again." in caplog.text
     assert went(result) == {"rows_in": 3, "inserted": 1, "unchanged": 1, "quarantined": 1}
     assert shop.silver() == {(1, 1.0), (2, 2.0)}
     assert shop.table("quarantine.readings").count() == 1
