@@ -244,7 +244,7 @@ def test_a_retry_of_a_run_reads_the_versions_it_resolved_whatever_came_since(sho
 @pytest.mark.parametrize(
     ("sql", "error", "message"),
     [
-        (ALL, FeatureError, "1 feature rows are of days outside 2024-01-02 to 2024-01-02"),
+        (ALL, FeatureError, "1 feature rows are of days outside 2024-01-02: "),
         (f"{RANGE} UNION ALL {RANGE}", FeatureError, "2 feature rows have only 1 different keys"),
         (RANGE.replace("*,", "*, 1 AS one,"), SchemaError, "'one' is new"),
         (RANGE.replace("sales", "sale"), FeatureError, "Did you mean 'silver.sales'"),
