@@ -212,3 +212,16 @@ def test_an_old_java_is_named(tmp_path):
     code, printed = prerequisite("need_java", PATH=os.environ["PATH"], JAVA_HOME=str(tmp_path))
     assert code == 1
     assert 'found: openjdk version "11.0.2"' in printed
+
+
+def test_horovods_sources_are_changed_only_where_they_are_as_expected(tmp_path):
+    file = tmp_path / "horovod" / "tensorflow" / "CMakeLists.txt"
+    file.parent.mkdir(parents=True)
+    file.write_text('list(APPEND S "a.cc")\nlist(APPEND S "b/xla_mpi_ops.cc")\n')
+    script = [sys.executable, str(ENVIRONMENT / "patch_horovod.py"), str(tmp_path)]
+    ended = subprocess.run(script, capture_output=True, text=True, check=False)
+    assert file.read_text() == 'list(APPEND S "a.cc")\n'
+    assert "tensor_queue.h" in ended.stderr, "the next file is missing here"
+    ended = subprocess.run(script, capture_output=True, text=True, check=False)
+    assert ended.returncode
+    assert "stands there 0 times; expected 1" in ended.stderr

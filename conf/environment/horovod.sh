@@ -4,8 +4,8 @@
 #   horovod.sh VENV              install it: the wheel kept from an earlier build, or a new one
 #   horovod.sh --check FILE      only see whether a build would be needed and has its compiler
 #
-# Wheels are kept by Python, TensorFlow and kind of build: pip's own cache knows nothing of the
-# TensorFlow a wheel was built against, and hands out the wrong one.
+# Wheels are kept by Python, TensorFlow, kind of build and our changes to Horovod's sources
+# (patch_horovod.py): pip's own cache knows nothing of these, and hands out the wrong one.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -16,9 +16,10 @@ horovod=0.28.1
 # Named only where it has to be changed: on GPU hosts, HOROVOD_GPU_OPERATIONS=NCCL.
 kind=${HOROVOD_GPU_OPERATIONS:-cpu}
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/tidemill/wheels
+changes=$(sha256sum "$here/patch_horovod.py" | cut -c 1-8)
 
 # Print the folder of the wheel for a TensorFlow version.
-wheels_for() { printf '%s/cp311-%s-tf%s-%s\n' "$cache" "$(uname -m)" "$1" "${kind,,}"; }
+wheels_for() { printf '%s/cp311-%s-tf%s-%s-%s\n' "$cache" "$(uname -m)" "$1" "${kind,,}" "$changes"; }
 
 wheel_in() { find "$1" -maxdepth 1 -name "horovod-$horovod-*.whl" 2>/dev/null | head -n 1; }
 
@@ -60,8 +61,7 @@ build() {
         --dest "$work" "horovod==$horovod"
     tar -xzf "$work/horovod-$horovod.tar.gz" -C "$work"
     source=$work/horovod-$horovod
-    # It needs XLA headers that TensorFlow's wheel does not hold, and is used by nothing of ours.
-    sed -i '/xla_mpi_ops\.cc/d' "$source/horovod/tensorflow/CMakeLists.txt"
+    "$python" "$here/patch_horovod.py" "$source"
     HOROVOD_WITH_TENSORFLOW=1 HOROVOD_WITH_GLOO=1 HOROVOD_WITHOUT_MPI=1 \
         HOROVOD_WITHOUT_PYTORCH=1 HOROVOD_WITHOUT_MXNET=1 \
         "$python" -m pip wheel --no-cache-dir --no-build-isolation --no-deps \

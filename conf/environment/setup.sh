@@ -57,7 +57,7 @@ inputs_of() {
     case $1 in
         venv) printf '%s\n' "$root" ;;
         packages) cat "$requirements" ;;
-        horovod) cat "$here/horovod.sh" && printf '%s\n' "${HOROVOD_GPU_OPERATIONS:-}" ;;
+        horovod) cat "$here"/{horovod.sh,patch_horovod.py} && printf '%s\n' "${HOROVOD_GPU_OPERATIONS:-}" ;;
         spark) cat "$here/spark_files.py" "$root/conf/spark/log4j2.properties" ;;
         project) cat "$root/pyproject.toml" ;;
     esac

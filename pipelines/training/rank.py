@@ -212,7 +212,8 @@ def environment(
         # By default ranks part after 30 seconds: one that writes a large checkpoint would do. The
         # driver is the one that judges, and knows which rank the others wait for.
         "HOROVOD_GLOO_TIMEOUT_SECONDS": str(int(patience)),
-        # Milliseconds between Horovod's looks for work: one per step is waited for.
+        # Milliseconds between looks for work of a Horovod that conf/environment hasn't built: ours
+        # is woken by each tensor.
         "HOROVOD_CYCLE_TIME": os.environ.get("HOROVOD_CYCLE_TIME", "0.5"),
     }
 
