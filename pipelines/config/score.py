@@ -36,3 +36,8 @@ class Monitor(Settings):
     """Days up to the logical date that are compared with the training split."""
     max_auc_drop: float = Field(0.05, gt=0)
     """Loss of ROC AUC against the test split that calls for a new training."""
+    max_accuracy_drop: float = Field(0.05, gt=0)
+    """The same of accuracy, where classes are predicted."""
+    max_mae_rise: float = Field(0.1, gt=0)
+    """Where numbers are predicted: rise of the mean absolute error against that of the test split,
+    as a share of it, that calls for a new training."""

@@ -131,6 +131,7 @@ def _with_images(plan: RankPlan, columns: FeedColumns, threads: int) -> Callable
         for one in columns.images:
             images, failed = decode(x[one.name], one.shape, threads)
             bad = tf.maximum(failed, 0)
+            file = tf.gather(x[one.name], bad)
             told = tf.debugging.Assert(
                 failed < 0,
                 [
@@ -139,9 +140,11 @@ def _with_images(plan: RankPlan, columns: FeedColumns, threads: int) -> Callable
                     f"{EXPECTED}. Mend it at its source, or leave the row out in `featurize`. "
                     f"`{columns.row_name or 'row'}` of the row, size in bytes, first bytes:",
                     tf.gather(number, bad),
-                    tf.strings.length(tf.gather(x[one.name], bad)),
-                    tf.strings.substr(tf.gather(x[one.name], bad), 0, 8),
+                    tf.strings.length(file),
+                    # As numbers: an error whose text is no UTF-8 can't be told.
+                    tf.io.decode_raw(tf.strings.substr(file, 0, 8), tf.uint8),
                 ],
+                summarize=8,
             )
             with tf.control_dependencies([told]):
                 x[one.name] = tf.identity(images)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.config.losses import Task, task_of
 from pipelines.config.normalize import DateSplit, HashSplit, Split
+from pipelines.config.score import Monitor
 from pipelines.errors import BundleError, ScoringError
 from pipelines.features.spec import FeatureSpec
 from pipelines.lake import files
@@ -78,8 +79,9 @@ def run(run: Run) -> StageResult:
     drifts = _drifts(run, bundle, spec, features, (first, last))
     left_out = [feature.name for feature in spec.features if feature.kind in _WITHOUT_DRIFT]
     checks = quality.checks(run, tables)
+    task = task_of(loss)
     retrain = reasons_to_retrain(
-        drifts, overall, bundle.evaluation.get("metrics", {}), settings.monitor.max_auc_drop
+        drifts, overall, bundle.evaluation.get("metrics", {}), task, settings.monitor
     )
 
     audit = {"run_id": run.run_id}
@@ -145,7 +147,8 @@ def reasons_to_retrain(
     drifts: Sequence[FeatureDrift],
     overall: Performance,
     test: dict[str, Any],
-    max_auc_drop: float,
+    task: Task,
+    limits: Monitor,
 ) -> list[str]:
     """Return why the model should be trained again; nothing where all is well."""
     reasons = []
@@ -154,15 +157,36 @@ def reasons_to_retrain(
         most = ", ".join(f"{d.feature} (PSI {d.psi:.2f})" for d in drifted[:_NAMED_FEATURES])
         others = " and others" if len(drifted) > _NAMED_FEATURES else ""
         reasons.append(f"{len(drifted)} of {len(drifts)} features have drifted: {most}{others}")
-    reference = test.get("roc_auc")
-    if reference is not None and overall.roc_auc is not None:
-        drop = reference - overall.roc_auc
-        if drop > max_auc_drop:
-            reasons.append(
-                f"ROC AUC is {overall.roc_auc:.3f}, {drop:.3f} below the test split's "
-                f"{reference:.3f} (allowed: {max_auc_drop})"
-            )
-    return reasons
+    worse = _worse_than_in_test(overall, test, task, limits)
+    return [*reasons, worse] if worse else reasons
+
+
+def _worse_than_in_test(
+    overall: Performance, test: dict[str, Any], task: Task, limits: Monitor
+) -> str | None:
+    """Return what the task's metric has lost, where that is more than is allowed."""
+    metric, name, allowed = {
+        "binary": ("roc_auc", "ROC AUC", limits.max_auc_drop),
+        "classes": ("accuracy", "accuracy", limits.max_accuracy_drop),
+        "number": ("mae", "the mean absolute error", limits.max_mae_rise),
+    }[task]
+    then, now = test.get(metric), getattr(overall, metric)
+    if then is None or now is None:
+        return None
+    if task == "number":
+        rise = (now - then) / then if then else float(now > 0)
+        if rise <= allowed:
+            return None
+        return (
+            f"{name} is {now:.4g}, {rise:.0%} above the test split's {then:.4g} "
+            f"(allowed: {allowed:.0%})"
+        )
+    if then - now <= allowed:
+        return None
+    return (
+        f"{name} is {now:.3f}, {then - now:.3f} below the test split's {then:.3f} "
+        f"(allowed: {allowed})"
+    )
 
 
 def _look(run: Run, features: Table, predictions: Table) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pipelines import errors
 from pipelines.errors import TrainingError
 from pipelines.registry.quiet import load_tensorflow
 from pipelines.training.collective import Collective, Horovod, SingleProcess
@@ -28,6 +27,14 @@ _GPUS = "CUDA_VISIBLE_DEVICES"
 _LATER = 60.0
 """Seconds after the driver's judgement of a hang in which Horovod still waits."""
 _FOREVER = 7 * 24 * 3600.0
+_COLLECTIVE_KINDS = {
+    "HorovodInternalError",
+    "RuntimeError",
+    *("AbortedError", "CancelledError", "FailedPreconditionError", "InternalError"),
+    *("InvalidArgumentError", "UnavailableError", "UnknownError"),
+}
+"""As what Horovod, and TensorFlow for it, tell of a broken connection."""
+_IMAGE = r"assertion failed: \[(an image in column .*?)\]\s*(?:\[\[|\n|$)"
 _RAISED = r"(?:^|\}\} )(\w+): (.*?)\nTraceback \(most"
 
 
@@ -120,9 +127,10 @@ def _check_threads(threads: int) -> None:
 
 def describe(error: BaseException) -> dict[str, Any]:
     """Return what the driver should know of a failure, as plain data."""
-    kind, message = _told_by_python(error) or (type(error).__name__, str(error))
-    is_ours = hasattr(errors, kind)
-    is_collective = not is_ours and "horovod" in f"{kind} {message}".lower()
+    kind, message = (
+        _told_by_python(error) or _told_of_an_image(error) or (type(error).__name__, str(error))
+    )
+    is_collective = kind in _COLLECTIVE_KINDS and "horovod" in f"{kind} {message}".lower()
     is_passing = is_collective or kind == "MemoryError" or _is_os_error(kind)
     return {
         "kind": kind,
@@ -139,6 +147,12 @@ def _told_by_python(error: BaseException) -> tuple[str, str] | None:
         return None
     found = re.search(_RAISED, str(error), re.DOTALL | re.MULTILINE)
     return (found[1], found[2]) if found else None
+
+
+def _told_of_an_image(error: BaseException) -> tuple[str, str] | None:
+    """Return what the feed says inside the graph of an image that it can't decode."""
+    found = re.search(_IMAGE, str(error), re.DOTALL)
+    return ("FeedError", re.sub(r"\] \[", " ", found[1])) if found else None
 
 
 def _is_os_error(kind: str) -> bool:

@@ -100,18 +100,22 @@ def _files(path: str) -> list[str]:
 
 
 def _arrow(path: str) -> int:
-    """Read row groups with Arrow's threads and put the columns side by side, block by block."""
+    """Read row groups with Arrow's threads; stack columns block by block into one matrix of each.
+
+    The blocks keep what is copied in the cache; the matrix is the row group's, as a consumer of it
+    would need.
+    """
     rows, columns = 0, [*names(COLUMNS), "_label"]
-    block = np.empty((BATCH, COLUMNS), np.float32)
     for file in _files(path):
         parquet = pq.ParquetFile(file)
         for group in range(parquet.num_row_groups):
             table = parquet.read_row_group(group, columns=columns, use_threads=True)
             arrays = [table[name].to_numpy() for name in columns[:-1]]
+            matrix = np.empty((table.num_rows, COLUMNS), np.float32)
             for start in range(0, table.num_rows, BATCH):
                 parts = [array[start : start + BATCH] for array in arrays]
-                np.stack(parts, axis=1, out=block[: len(parts[0])])
-                rows += len(parts[0])
+                np.stack(parts, axis=1, out=matrix[start : start + BATCH])
+            rows += len(matrix)
     return rows
 
 

@@ -290,3 +290,5 @@ def test_errors_of_the_task_are_final_and_broken_connections_are_not() -> None:
     assert describe(NotFiniteLoss("x"))["is_final"]
     assert not describe(ConnectionResetError("x"))["is_final"]
     assert not describe(RuntimeError("Horovod has been shut down"))["is_final"]
+    assert describe(ImportError("No module named 'horovod'"))["is_final"]
+    assert describe(ValueError("horovod"))["is_final"]
