@@ -10,6 +10,7 @@ from pipelines.errors import FeatureError
 from pipelines.lake.read import latest_version, read_at
 from pipelines.lake.write import replace_slice
 from pipelines.landing import digits, weather
+from pipelines.registry.bundle import load_bundle
 from pipelines.runner import STAGES, run_stage
 
 pytestmark = [pytest.mark.spark, pytest.mark.tensorflow, pytest.mark.end_to_end]
@@ -17,6 +18,12 @@ pytestmark = [pytest.mark.spark, pytest.mark.tensorflow, pytest.mark.end_to_end]
 
 def table(spark, lake, name):
     return read_at(spark, lake, name, latest_version(spark, lake, name))
+
+
+def learns(trained) -> bool:
+    """Whether a training's loss falls."""
+    first, *_, last = load_bundle(trained.details["bundle"]).history
+    return bool(last["loss"] < first["loss"])
 
 
 def test_digits_go_from_png_files_to_predictions_of_classes(
@@ -28,7 +35,9 @@ def test_digits_go_from_png_files_to_predictions_of_classes(
     def run(stage, **more):
         return run_stage(stage, open_test_run("digits", landing=landing, **more))
 
-    results = {stage: run(stage) for stage in STAGES}
+    overrides = {"train": ["train.epochs=6"]}
+    results = {stage: run(stage, overrides=overrides.get(stage, ())) for stage in STAGES}
+    assert learns(results["train"])
 
     training = table(spark, lake, "gold.digits_training")
     assert training.schema["scan"].dataType.typeName() == "binary"
@@ -84,7 +93,8 @@ def test_weather_trains_an_rnn_and_a_transformer_and_scores_numbers(
     assert [len(row[name]) for name in ("temp", "temp_is_present", "wind")] == [24] * 3
 
     for model in ("rnn", "transformer"):
-        trained = run("train", f"train.model={model}")
+        trained = run("train", f"train.model={model}", "train.epochs=3")
+        assert learns(trained), model
         assert trained.details["metrics"]["mae"] > 0, model
     run("promote")
     scored = run("score", date=dt.date(2013, 1, 8))

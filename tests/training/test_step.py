@@ -33,7 +33,7 @@ def a_stepper(collective, options=None, **changes):
     from pipelines.training.optimizer import Pace, build_optimizer
     from pipelines.training.step import Stepper
 
-    sgd = {"name": "sgd", "momentum": 0, "learning_rate": 0.1}
+    sgd = {"name": "sgd", "momentum": 0, "learning_rate": 0.1, **changes.pop("optimizer", {})}
     chosen = settings(optimizer=sgd, seed=3, **changes)
     options = options or {"hidden": [8], "dropout": 0.3}
     model = build_model("mlp", INPUTS, options, seed=3, outputs=chosen.outputs)
@@ -98,17 +98,20 @@ def test_a_row_of_weight_two_counts_as_two_rows() -> None:
 
 
 def test_the_gradient_is_clipped_after_the_sum_over_ranks() -> None:
-    import keras
+    from pipelines.training.collective import SingleProcess
 
-    from pipelines.config.train import Optimizer
-    from pipelines.training.optimizer import Pace, build_optimizer
-
-    variable = keras.Variable(np.zeros(2, np.float32))
-    optimizer = build_optimizer(
-        Optimizer(name="sgd", momentum=0, learning_rate=1.0, clip_norm=0.5), Pace(5, 2)
-    )
-    optimizer.apply([keras.ops.convert_to_tensor([3.0, 4.0])], [variable])
-    np.testing.assert_allclose(variable.numpy(), [-0.3, -0.4], rtol=1e-6)
+    # Clipped on each rank before the sum, two gradients of this norm would add up to more than it.
+    clipped = {"optimizer": {"clip_norm": 0.01}, "options": {"hidden": [8]}}
+    before = a_stepper(SingleProcess(), **clipped).model.get_weights()
+    alone, totals = one_step(a_stepper(SingleProcess(), **clipped), a_batch(range(20)))
+    assert totals[-3] > 0.01, "the gradient as it was"
+    moved = np.concatenate([(a - b).ravel() for a, b in zip(alone, before, strict=True)])
+    np.testing.assert_allclose(np.linalg.norm(moved), 0.1 * 0.01, rtol=1e-4)
+    first = Together(1)
+    one_step(a_stepper(first, **clipped), a_batch(range(0, 20, 2)))
+    both, _ = one_step(a_stepper(Together(0, [first.given]), **clipped), a_batch(range(1, 20, 2)))
+    for got, expected in zip(both, alone, strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize("parts", [3, 30])
