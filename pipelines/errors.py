@@ -68,6 +68,10 @@ class FileChanged(LandingError):
     """A file that was ingested before has changed under the same path."""
 
 
+class SchemaDrift(LandingError):
+    """Files don't have the columns that their source declares, and it takes that for a mistake."""
+
+
 class QualityError(TidemillError):
     """A quality rule of severity `fail` was broken; nothing was written."""
 

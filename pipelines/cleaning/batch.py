@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pipelines.cleaning import progress as state
-from pipelines.cleaning.casts import BOOKKEEPING
-from pipelines.cleaning.duplicates import Snapshot
+from pipelines.cleaning.casts import BOOKKEEPING, ORDER
+from pipelines.cleaning.duplicates import FATE, Snapshot
 from pipelines.cleaning.fit import Fitted, columns_to_fit, fit_bounds, known_bounds
 from pipelines.cleaning.judge import Judgement, judge, refusal
 from pipelines.cleaning.outliers import fixed_bounds
@@ -40,7 +40,7 @@ class Batch:
     """Treated rows of one entity (cached) and what they amount to.
 
     `snapshot` is the newest full snapshot seen so far, where the source delivers such;
-    `has_new_snapshot` says that it is in this batch.
+    `has_new_snapshot` says that it is in this batch. `newest` is the newest file seen so far.
     """
 
     name: str
@@ -50,6 +50,7 @@ class Batch:
     bronze: Bronze
     snapshot: Snapshot | None = None
     has_new_snapshot: bool = False
+    newest: Snapshot | None = None
     fitted: Mapping[str, Fitted] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     refusal: str | None = None
@@ -57,6 +58,8 @@ class Batch:
 
 def prepare(run: Run, name: str, bronze: Bronze) -> Batch | None:
     """Treat and judge what bronze holds beyond the entity's progress; None if nothing."""
+    from pyspark.sql import functions as F
+
     pipeline, entity = run.pipeline, run.pipeline.clean.entities[name]
     table = f"bronze.{entity.source}"
     before = state.read_progress(run.spark, run.lake, pipeline.name, name)
@@ -69,11 +72,20 @@ def prepare(run: Run, name: str, bronze: Bronze) -> Batch | None:
         return None
     is_snapshot = pipeline.ingest.sources[entity.source].delivery == "full_snapshot"
     seen = before.snapshot if before else None
-    newest = newest_snapshot(new_rows) if is_snapshot else None
-    snapshot = max((s for s in (seen, newest) if s is not None), default=None)
+    oldest, newest = _ends(new_rows)
+    new_snapshot = newest if is_snapshot else None
+    snapshot = max((s for s in (seen, new_snapshot) if s is not None), default=None)
     fitted = _fit_where_possible(run, name, bronze.version)
     bounds = known_bounds(entity.columns, fitted, fixed_bounds(entity.columns))
-    rows = treat(new_rows, name, entity, bounds, snapshot).cache()
+    rows = treat(new_rows, name, entity, bounds, snapshot)
+    latest = before.newest if before else None
+    has_late = oldest is not None and (latest is None or oldest < latest)
+    if before is not None and has_late and not is_snapshot:
+        consumed = read_at(run.spark, run.lake, table, bronze.version)
+        keys = rows.where(F.col(FATE) == "kept").select(*entity.key).distinct()
+        all_rows = treat(consumed, name, entity, bounds, snapshot, keys)
+        rows = without_outdated(rows, all_rows, entity.key)
+    rows = rows.cache()
     judgement = judge(rows, entity)
     return Batch(
         name=name,
@@ -82,21 +94,41 @@ def prepare(run: Run, name: str, bronze: Bronze) -> Batch | None:
         judgement=judgement,
         bronze=bronze,
         snapshot=snapshot,
-        has_new_snapshot=newest is not None and newest == snapshot,
+        has_new_snapshot=new_snapshot is not None and new_snapshot == snapshot,
+        newest=max((s for s in (latest, newest) if s is not None), default=None),
         fitted=fitted,
         notes=_notes(name, entity, judgement, fitted),
         refusal=refusal(rows, name, entity, judgement),
     )
 
 
-def newest_snapshot(bronze: DataFrame) -> Snapshot | None:
-    """Return the newest (delivery time, file) among bronze rows; None where there are none."""
+def _ends(bronze: DataFrame) -> tuple[Snapshot | None, Snapshot | None]:
+    """Return the oldest and newest (delivery time, file) among bronze rows; None without rows."""
     from pyspark.sql import functions as F
 
     which = F.struct(F.unix_micros("_source_modified_at").alias("at"), F.col("_source_file"))
-    found = bronze.agg(F.max(which).alias("newest")).head()
+    found = bronze.agg(F.min(which).alias("oldest"), F.max(which).alias("newest")).head()
     assert found is not None  # an aggregate without groups is one row
-    return None if found["newest"] is None else (found["newest"][0], found["newest"][1])
+    if found["newest"] is None:
+        return None, None
+    oldest, newest = found["oldest"], found["newest"]
+    return (oldest[0], oldest[1]), (newest[0], newest[1])
+
+
+def without_outdated(rows: DataFrame, consumed: DataFrame, key: Sequence[str]) -> DataFrame:
+    """Return a batch in which late rows, older than their key's newest one, are superseded.
+
+    `consumed` are all rows of these keys, the batch among them, with their fates. Silver alone
+    can't tell: a deleted key is gone from it, and a newer row that changed nothing left no trace.
+    """
+    from pyspark.sql import functions as F
+
+    order = F.struct(*[F.col(name) for name in ORDER])
+    newest = consumed.where(F.col(FATE) == "kept").select(*key, order.alias("_newest"))
+    joined = rows.join(newest, on=list(key), how="left")
+    is_outdated = (F.col(FATE) == "kept") & (F.col("_newest") > order)
+    fate = F.when(is_outdated, "superseded").otherwise(F.col(FATE))
+    return joined.withColumn(FATE, fate).select(*rows.columns)
 
 
 def no_rows(run: Run, source: Source) -> DataFrame:

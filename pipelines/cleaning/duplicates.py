@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
 FATE = "_fate"
 FATES = ("kept", "dropped", "quarantined", "superseded", "refused")
-"""`kept`: the newest good row of its key; `superseded`: a good row of the batch is newer, or a
-newer snapshot came; `refused`: breaks a rule of severity `fail` and no newer row mends it."""
+"""`kept`: the newest good row of its key; `superseded`: a good row that came with it or before it
+is newer, or a newer snapshot came; `refused`: breaks a rule of severity `fail` and no newer row
+mends it."""
 
 Snapshot = tuple[int, str]
 """Delivery time (microseconds since 1970, UTC) and file of a full snapshot."""

@@ -22,13 +22,15 @@ class Progress:
     """What was consumed: bronze up to and with `bronze_version`, full snapshots up to `snapshot`.
 
     `bronze_id` tells whether bronze is still the table that the version is of. `last` is what the
-    last run that found new rows said of them: `run_id`, `counts`, `rules`.
+    last run that found new rows said of them: `run_id`, `counts`, `rules`. `newest` is the newest
+    file consumed, by its delivery time; what comes later and is older than it is late.
     """
 
     bronze_version: int
     bronze_id: str | None = None
     snapshot: Snapshot | None = None
     last: Mapping[str, Any] = field(default_factory=dict)
+    newest: Snapshot | None = None
 
 
 def read_progress(spark: SparkSession, lake: Lake, pipeline: str, entity: str) -> Progress | None:
@@ -36,12 +38,13 @@ def read_progress(spark: SparkSession, lake: Lake, pipeline: str, entity: str) -
     found = _read(spark, lake.state(pipeline, "clean", entity))
     if found is None:
         return None
-    snapshot = found.get("snapshot")
+    snapshot, newest = found.get("snapshot"), found.get("newest")
     return Progress(
         bronze_version=found["bronze_version"],
         bronze_id=found.get("bronze_id"),
         snapshot=(int(snapshot[0]), str(snapshot[1])) if snapshot else None,
         last=found.get("last", {}),
+        newest=(int(newest[0]), str(newest[1])) if newest else None,
     )
 
 

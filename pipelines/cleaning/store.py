@@ -101,7 +101,6 @@ def store(run: Run, batch: Batch) -> Written:
     silver, quarantine = f"silver.{name}", f"quarantine.{name}"
     good, bad = silver_rows(batch.rows, entity, at), quarantine_rows(batch.rows, at)
     check_schema(run, silver, good.drop(TOMBSTONE))
-    check_schema(run, quarantine, bad)
     if batch.fitted:
         state.write_fitted(run.spark, run.lake, run.pipeline.name, name, batch.fitted)
     if fates["quarantined"]:
@@ -146,7 +145,9 @@ def store(run: Run, batch: Batch) -> Written:
         "counts": asdict(counts),
         "rules": [result.to_dict(name) for result in batch.judgement.rules],
     }
-    progress = state.Progress(batch.bronze.version, batch.bronze.id, batch.snapshot, last)
+    progress = state.Progress(
+        batch.bronze.version, batch.bronze.id, batch.snapshot, last, batch.newest
+    )
     state.write_progress(run.spark, run.lake, run.pipeline.name, name, progress)
     return Written(counts, silver_version, quarantine_version, notes)
 

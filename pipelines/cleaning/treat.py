@@ -32,8 +32,12 @@ def treat(
     entity: Entity,
     bounds: Mapping[str, Bounds],
     only_snapshot: Snapshot | None = None,
+    only_keys: DataFrame | None = None,
 ) -> DataFrame:
-    """Return bronze rows with their silver columns, their reasons and their fate."""
+    """Return bronze rows with their silver columns, their reasons and their fate.
+
+    With `only_keys`, rows of other keys are left out.
+    """
     from pyspark.sql import functions as F
 
     where = f"clean.entities.{name}"
@@ -49,6 +53,8 @@ def treat(
         df = df.withColumn(TOMBSTONE, is_tombstone)
     # Only quarantined rows need their raw values; the others travel lighter.
     df = df.withColumn(RAW, F.when(F.size(REASONS) > 0, F.col(RAW)))
+    if only_keys is not None:
+        df = df.join(only_keys, on=list(entity.key), how="left_semi")
     return decide_fates(df, entity.key, entity.rules, only_snapshot)
 
 

@@ -32,6 +32,13 @@ class Source(Settings):
     """How deliveries relate: new rows only; rows that replace those of the same key; all rows."""
     on_change: Literal["fail", "correction"] = "fail"
     """What a changed file under a known path means: stop the run, or read it again."""
+    schema_drift: Literal["aside", "fail", "add", "ignore"] = "aside"
+    """What a file means whose columns are not the declared ones. `aside`: it is put aside whole,
+    the others go on. `fail`: the run stops before anything is written. `add`: new columns come into
+    the table (null in older rows), a missing one is null. `ignore`: new columns are left out, a
+    missing one is null. Another order is never drift. Of Parquet files, `add` and `ignore` read a
+    narrower type as the table's (int as bigint); files of a wider or another type are put aside.
+    Rows that are in the table stay as they are, whatever comes."""
     options: dict[str, str] = Field(default_factory=dict)
     """Further options of Spark's reader for this format (`sep`, `encoding`, `nullValue`, ...)."""
 

@@ -38,11 +38,15 @@ Counts = dict[str, int]
 
 @dataclass
 class Outcome:
-    """What became of a source's files in this run. `records` is what was read, good or not."""
+    """What became of a source's files in this run. `records` is what was read, good or not.
+
+    `drifted` are files that were read though their columns are not those declared, and how.
+    """
 
     files: int = 0
     corrected: int = 0
     rejected: dict[str, str] = field(default_factory=dict)
+    drifted: dict[str, str] = field(default_factory=dict)
     records: int = 0
     rows: int = 0
     malformed: int = 0
@@ -53,6 +57,7 @@ class Outcome:
         self.files += other.files
         self.corrected += other.corrected
         self.rejected.update(other.rejected)
+        self.drifted.update(other.drifted)
         self.records += other.records
         self.rows += other.rows
         self.malformed += other.malformed
@@ -71,11 +76,11 @@ class Writer:
     def write(self, batch: Batch) -> Outcome:
         """Write a batch; a second call with the same batch changes nothing."""
         tables = self._tables
-        found = sort_out(self._spark, batch.files, self._source)
-        if self._source.format == "parquet":
-            stored = stored_columns(self._spark, self._lake, tables, self._source)
-            found = split_by_type(self._spark, found, self._source, stored)
-        outcome = Outcome(rejected={file.path: why for file, why in found.rejected.items()})
+        found = self.sort_out(batch.files)
+        outcome = Outcome(
+            rejected={file.path: why for file, why in found.rejected.items()},
+            drifted={file.path: said for file, said in found.drifted.items()},
+        )
         good: Counts = {}
         malformed: Counts = {}
         observed: Counts | None = {"records": 0, "malformed": 0}
@@ -101,6 +106,14 @@ class Writer:
         outcome.corrected = len(batch.files) - outcome.files
         return outcome
 
+    def sort_out(self, files: Sequence[LandingFile]) -> Sorted:
+        """Return which files can be read, what of them, and which are put aside; write nothing."""
+        found = sort_out(self._spark, files, self._source)
+        if self._source.format != "parquet":
+            return found
+        stored = stored_columns(self._spark, self._lake, self._tables, self._source)
+        return split_by_type(self._spark, found, self._source, stored)
+
     def _records(self, found: Sorted) -> DataFrame:
         """Return the records of all good files, with the file they came from."""
         from pyspark.sql import functions as F
@@ -110,7 +123,7 @@ class Writer:
             [(file.link, file.path, file.modified_ms) for file in files],
             "_link string, _source_file string, _modified_ms bigint",
         )
-        records = read_records(self._spark, found.groups, self._source)
+        records = read_records(self._spark, found, self._source)
         return records.join(F.broadcast(places), "_link").withColumn(
             "_source_modified_at", F.timestamp_millis("_modified_ms")
         )
@@ -125,7 +138,7 @@ class Writer:
 
         table = self._tables.rows
         columns = T.StructType(
-            [one for one in records.schema.fields if one.name in self._source.columns]
+            [one for one in records.schema.fields if not one.name.startswith("_")]
         )
         schema = rows_schema(columns)
         self._create(table, schema)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import codecs
 import csv
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from pipelines.config.ingest import Source
+from pipelines.ingest.drift import BadFile, judge_names
 from pipelines.ingest.files import LandingFile
 
 if TYPE_CHECKING:
@@ -23,10 +24,6 @@ _COMPRESSED = (".gz", ".bz2", ".zst", ".lz4", ".snappy", ".deflate")
 _THREADS = 8
 
 
-class BadFile(Exception):
-    """A finding about a file, no failure of the run: it is put aside, the message is the reason."""
-
-
 def parse_header(first_line: str, options: dict[str, str]) -> tuple[str, ...]:
     """Split a header line into names, by the separator and quote of the reader's options."""
     separator = options.get("sep", options.get("delimiter", ","))
@@ -37,33 +34,6 @@ def parse_header(first_line: str, options: dict[str, str]) -> tuple[str, ...]:
     else:
         names = [name.strip(quote) for name in line.split(separator)]
     return tuple(name.strip() for name in names)
-
-
-def judge_names(found: Sequence[str], declared: Sequence[str]) -> None:
-    """Raise BadFile unless `found` holds exactly the declared names, in any order."""
-    missing = [name for name in declared if name not in found]
-    extra = [name for name in found if name not in declared]
-    twice = sorted({name for name in found if found.count(name) > 1})
-    findings = []
-    if missing:
-        findings.append(f"missing {_quoted(missing)}")
-    if extra:
-        findings.append(f"not declared {_quoted(extra)}")
-    if twice:
-        findings.append(f"more than once {_quoted(twice)}")
-    if findings:
-        raise BadFile(f"columns differ from those declared: {'; '.join(findings)}")
-
-
-def not_declared(names: Iterable[str]) -> str:
-    """Say that names in a file are not among the declared ones."""
-    return f"columns differ from those declared: not declared {_quoted(names)}"
-
-
-def _quoted(names: Iterable[str]) -> str:
-    shown = [repr(name[:60]) for name in names]
-    more = f" and {len(shown) - 8} more" if len(shown) > 8 else ""
-    return ", ".join(shown[:8]) + more
 
 
 def first_line(content: bytes, is_whole: bool, options: dict[str, str]) -> str | None:
@@ -102,7 +72,7 @@ def csv_header(read: Callable[[int], tuple[bytes, bool]], source: Source) -> tup
         line = first_line(content, is_whole, source.options)
         if line is not None:
             names = parse_header(line, source.options)
-            judge_names(names, source.columns)
+            judge_names(names, source)
             return names
         if is_whole:
             raise BadFile("the file is empty: it has no header")
@@ -168,7 +138,7 @@ class _Look:
         try:
             schema = reader.getFileMetaData().getSchema()
             fields = [schema.getType(place) for place in range(schema.getFieldCount())]
-            judge_names([str(field.getName()) for field in fields], self._source.columns)
+            judge_names([str(field.getName()) for field in fields], self._source)
             return tuple(str(field.toString()) for field in fields)
         finally:
             reader.close()

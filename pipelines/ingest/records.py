@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from typing import TYPE_CHECKING
 
 from pipelines.config.ingest import Source
+from pipelines.ingest.drift import BadFile, judge_names, tolerated
 from pipelines.ingest.files import LandingFile, literal
-from pipelines.ingest.headers import not_declared, read_headers
+from pipelines.ingest.headers import read_headers
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, DataFrameReader, SparkSession
@@ -27,39 +28,48 @@ _ROW_BITS = 2**33 - 1
 
 @dataclass(frozen=True)
 class Sorted:
-    """Files of a batch: those to read, in groups that agree in their header, and the bad ones."""
+    """Files of a batch: those to read, in groups that agree in their header, and the bad ones.
+
+    `columns` are what is read of them, with types: those declared, and new ones that are added.
+    """
 
     groups: dict[tuple[str, ...], list[LandingFile]]
     rejected: dict[LandingFile, str]
+    columns: dict[str, str]
+    drifted: dict[LandingFile, str] = field(default_factory=dict)
+    """What was let pass in the columns of files that can be read."""
 
 
 def sort_out(spark: SparkSession, files: Sequence[LandingFile], source: Source) -> Sorted:
     """Group files by header and set the bad ones aside, each with its reason."""
     if source.format == "json":
-        return sort_by_header(files, _judge_keys(spark, files, source))
-    return sort_by_header(files, read_headers(spark, files, source))
+        return sort_by_header(files, _judge_keys(spark, files, source), source)
+    return sort_by_header(files, read_headers(spark, files, source), source)
 
 
 def sort_by_header(
-    files: Sequence[LandingFile], headers: Sequence[tuple[str, ...] | str]
+    files: Sequence[LandingFile], headers: Sequence[tuple[str, ...] | str], source: Source
 ) -> Sorted:
     """Group files that have the same header; a text instead of a header is a reason."""
     groups: defaultdict[tuple[str, ...], list[LandingFile]] = defaultdict(list)
-    rejected = {}
+    rejected, drifted = {}, {}
     for file, header in zip(files, headers, strict=True):
         if isinstance(header, str):
             rejected[file] = header
-        else:
-            groups[header].append(file)
-    return Sorted(dict(groups), rejected)
+            continue
+        groups[header].append(file)
+        if source.format != "parquet" and (said := tolerated(header, source)):
+            drifted[file] = said
+    adds = source.schema_drift == "add"
+    new = sorted({name for header in groups for name in header if adds} - set(source.columns))
+    columns = dict.fromkeys((*source.columns, *new), "string")
+    return Sorted(dict(groups), rejected, columns, drifted)
 
 
-def read_records(
-    spark: SparkSession, groups: dict[tuple[str, ...], list[LandingFile]], source: Source
-) -> DataFrame:
-    """Read all groups: declared columns, `_link`, `_row`, `_reason` (null: good) and `_raw`."""
+def read_records(spark: SparkSession, found: Sorted, source: Source) -> DataFrame:
+    """Read all groups: the columns, `_link`, `_row`, `_reason` (null: good) and `_raw`."""
     read = {"csv": _read_csv, "json": _read_json, "parquet": _read_parquet}[source.format]
-    frames = [read(spark, header, files, source) for header, files in groups.items()]
+    frames = [read(spark, header, found, source) for header in found.groups]
     return reduce(lambda left, right: left.unionByName(right), frames)
 
 
@@ -104,26 +114,38 @@ def _has_wrong_bytes(texts: Sequence[Column]) -> Column:
 
 
 def _read_csv(
-    spark: SparkSession, header: Sequence[str], files: Sequence[LandingFile], source: Source
+    spark: SparkSession, header: tuple[str, ...], found: Sorted, source: Source
 ) -> DataFrame:
     from pyspark.sql import functions as F
 
     reader = _text_reader(spark, header, source).option("header", "true")
     separator = source.options.get("sep", source.options.get("delimiter", ","))
-    raw = F.concat_ws(separator, *(F.col(f"`{name}`") for name in source.columns))
+    there = [name for name in found.columns if name in header]
+    raw = F.concat_ws(separator, *(F.col(f"`{name}`") for name in there))
     wrong = f"the record does not have the {len(header)} fields of the header"
-    return _judged(reader.csv(_paths(files)), source, wrong, raw)
+    lines = reader.csv(_paths(found.groups[header]))
+    return _judged(lines, _columns(header, found), there, wrong, raw)
 
 
 def _read_json(
-    spark: SparkSession, header: Sequence[str], files: Sequence[LandingFile], source: Source
+    spark: SparkSession, header: tuple[str, ...], found: Sorted, source: Source
 ) -> DataFrame:
     from pyspark.sql import functions as F
 
     # from_json would read 1.50 as the number 1.5; the reader of files copies a value's own letters.
-    lines = _text_reader(spark, header, source).json(_paths(files))
-    raw = F.to_json(F.struct(*(F.col(f"`{name}`") for name in source.columns)))
-    return _judged(lines, source, "the line is no JSON object", raw)
+    lines = _text_reader(spark, header, source).json(_paths(found.groups[header]))
+    raw = F.to_json(F.struct(*(F.col(f"`{name}`") for name in header)))
+    return _judged(lines, _columns(header, found), header, "the line is no JSON object", raw)
+
+
+def _columns(there: Sequence[str], found: Sorted) -> list[Column]:
+    """Return the columns to read: of their types, null where the files have none of the name."""
+    from pyspark.sql import functions as F
+
+    return [
+        (F.col(f"`{name}`") if name in there else F.lit(None)).cast(kind).alias(name)
+        for name, kind in found.columns.items()
+    ]
 
 
 def _text_reader(spark: SparkSession, header: Sequence[str], source: Source) -> DataFrameReader:
@@ -133,13 +155,15 @@ def _text_reader(spark: SparkSession, header: Sequence[str], source: Source) -> 
     )
 
 
-def _judged(lines: DataFrame, source: Source, wrong_form: str, raw: Column) -> DataFrame:
+def _judged(
+    lines: DataFrame, columns: Sequence[Column], there: Sequence[str], wrong_form: str, raw: Column
+) -> DataFrame:
     """Add what is wrong with each record; `raw` is its text where the reader keeps none."""
     from pyspark.sql import functions as F
 
-    columns = [F.col(f"`{name}`") for name in source.columns]
+    texts = [F.col(f"`{name}`") for name in there]
     reason = F.when(F.col(_RAW).isNotNull(), F.lit(wrong_form)).when(
-        _has_wrong_bytes(columns), F.lit("bytes that are no text of the file's encoding")
+        _has_wrong_bytes(texts), F.lit("bytes that are no text of the file's encoding")
     )
     return lines.select(
         *columns,
@@ -153,7 +177,7 @@ def _judged(lines: DataFrame, source: Source, wrong_form: str, raw: Column) -> D
 def _judge_keys(
     spark: SparkSession, files: Sequence[LandingFile], source: Source
 ) -> list[tuple[str, ...] | str]:
-    """Return, file by file, the declared columns, or which keys of its records are not declared.
+    """Return, file by file, the columns to read, or why its keys are not what is declared.
 
     A record may lack a key: it is null then.
     """
@@ -168,18 +192,27 @@ def _judge_keys(
         .agg(F.array_sort(F.collect_set("key")).alias("keys"))
         .collect()
     )
-    extra = {row["link"]: not_declared(row["keys"]) for row in found}
-    return [extra.get(file.link, source.columns) for file in files]
+    extra = {row["link"]: row["keys"] for row in found}
+    return [_keys_of(extra.get(file.link, []), source) for file in files]
+
+
+def _keys_of(extra: Sequence[str], source: Source) -> tuple[str, ...] | str:
+    try:
+        judge_names([*source.columns, *extra], source)
+    except BadFile as finding:
+        return str(finding)
+    return (*source.columns, *extra)
 
 
 def _read_parquet(
-    spark: SparkSession, _header: Sequence[str], files: Sequence[LandingFile], source: Source
+    spark: SparkSession, header: tuple[str, ...], found: Sorted, source: Source
 ) -> DataFrame:
     from pyspark.sql import functions as F
 
     reader = spark.read.options(**source.options).option("recursiveFileLookup", "true")
-    return reader.parquet(*_paths(files)).select(
-        *(F.col(f"`{name}`") for name in source.columns),
+    rows = reader.parquet(*_paths(found.groups[header]))
+    return rows.select(
+        *_columns(rows.columns, found),
         F.col("_metadata.file_path").alias("_link"),
         # Equal rows take less than a byte each here, so blocks say nothing; the reader counts rows.
         F.col("_metadata.row_index").alias("_row"),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pipelines.config.ingest import Source
 from pipelines.errors import TidemillError
 from pipelines.ingest.batch import Outcome, Writer
+from pipelines.ingest.drift import refuse_drift
 from pipelines.ingest.files import Landing, LandingFile
 from pipelines.ingest.ledger import (
     CORRECTION_BATCH,
@@ -58,12 +59,17 @@ class SourceIngest:
         self._changed: list[LandingFile] = []
 
     def check(self, listed: list[LandingFile]) -> None:
-        """Find changed files; raise FileChanged where that stops the run. Writes nothing."""
+        """Find what stops the run: raise FileChanged, or SchemaDrift. Writes nothing."""
         if self._unfinished:
             check_still_there(self._unfinished, listed, self.landing)
         self._listed = listed
         known = add_unfinished(self._known, self._unfinished)
         self._changed = changed_files(listed, known, self.source, self.name)
+        if self.source.schema_drift == "fail":
+            # What lands while the run reads is put aside: the streams are under way by then.
+            new = [file for file in listed if file.path not in known]
+            found = self._writer.sort_out([*new, *self._changed])
+            refuse_drift(self.name, self.source, found.rejected)
 
     def start(self) -> StreamingQuery:
         """Finish what a stopped run left, then start the stream of new files."""
@@ -119,6 +125,8 @@ class SourceIngest:
             self._known[file.path] = Known(file.modified_ms, file.length, status)
         for path, reason in outcome.rejected.items():
             logger.warning("%s: put aside %s: %s", self.name, path, reason)
+        for path, said in outcome.drifted.items():
+            logger.warning("%s: %s has other columns: %s", self.name, path, said)
 
 
 def ingest_sources(

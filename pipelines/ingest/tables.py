@@ -93,7 +93,8 @@ def stored_columns(
 ) -> StructType | None:
     """Return the source's columns as the table has them; None where there is no table yet.
 
-    Raises SchemaError where the settings no longer declare the same columns.
+    Raises SchemaError where the settings no longer declare the same columns, unless its
+    `schema_drift` is `add` or `ignore`.
     """
     from pyspark.sql import types as T
 
@@ -102,13 +103,14 @@ def stored_columns(
     schema = spark.read.format("delta").load(lake.path(tables.rows)).schema
     stored = [field for field in schema if not field.name.startswith("_")]
     names = {field.name for field in stored}
-    if names != set(source.columns):
-        more = sorted(names - set(source.columns)) or "none"
-        less = sorted(set(source.columns) - names) or "none"
+    more, less = sorted(names - set(source.columns)), sorted(set(source.columns) - names)
+    if (more or less) and source.schema_drift not in ("add", "ignore"):
         raise SchemaError(
             f"{tables.rows} and `ingest.sources.{tables.source}.columns` differ: only the table "
-            f"has {more}, only the settings have {less}. Declare the table's columns, or give "
-            "files with other columns to a source of another name."
+            f"has {more or 'none'}, only the settings have {less or 'none'}. Declare the table's "
+            f"columns; or set `ingest.sources.{tables.source}.schema_drift` to `add` or `ignore`, "
+            "with which the table gains the settings' columns (null in older rows) and keeps its "
+            "own; or give files with other columns to a source of another name."
         )
     return T.StructType(stored)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipelines.config.ingest import Source
+from pipelines.ingest.drift import tolerated, type_differences
 from pipelines.ingest.files import LandingFile, literal
 from pipelines.ingest.records import Sorted
 
@@ -16,30 +17,29 @@ if TYPE_CHECKING:
 def split_by_type(
     spark: SparkSession, found: Sorted, source: Source, stored: StructType | None
 ) -> Sorted:
-    """Set aside files whose column types differ from the table's.
+    """Set aside files whose column types don't go into the table's.
 
-    Where there is no table yet, the first file by name gives the types.
+    A column that the table does not have yet gets the type of the first file by name.
     """
-    expected = stored
+    expected = {one.name: one.dataType.simpleString() for one in stored or ()}
+    wanted = set(source.columns)
     groups: dict[tuple[str, ...], list[LandingFile]] = {}
-    rejected = dict(found.rejected)
+    rejected, drifted = dict(found.rejected), dict[LandingFile, str]()
     for header, files in sorted(found.groups.items(), key=lambda group: group[1][0]):
-        one = spark.read.parquet(literal(files[0].uri))
-        schema = one.select(*(f"`{name}`" for name in source.columns)).schema
-        expected = expected or schema
-        reason = _differences(schema, expected)
+        schema = spark.read.parquet(literal(files[0].uri)).schema
+        types = {one.name: one.dataType.simpleString() for one in schema}
+        said = tolerated(list(types), source)
+        if source.schema_drift != "add":
+            types = {name: kind for name, kind in types.items() if name in wanted}
+        reason = type_differences(types, expected, source)
         if reason:
             rejected.update(dict.fromkeys(files, reason))
         else:
             groups[header] = files
-    return Sorted(groups, rejected)
-
-
-def _differences(found: StructType, expected: StructType) -> str:
-    types = {field.name: field.dataType.simpleString() for field in expected}
-    different = [
-        f"'{field.name}' is {field.dataType.simpleString()}, expected {types[field.name]}"
-        for field in found
-        if field.dataType.simpleString() != types[field.name]
-    ]
-    return f"types differ from the table's: {'; '.join(different)}" if different else ""
+            drifted.update(dict.fromkeys(files, said) if said else {})
+            wanted.update(types)
+            expected = {**types, **expected}
+    # A column that no file and no table has is of no known type: it is left for a later file.
+    known = [name for name in (*source.columns, *sorted(wanted)) if name in expected]
+    columns = {name: expected[name] for name in known if name in wanted}
+    return Sorted(groups, rejected, columns, drifted)

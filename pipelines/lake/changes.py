@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import NoChangeFeed
 from pipelines.lake.catalog import Lake, Table
-from pipelines.lake.lock import write_lock
+from pipelines.lake.commit import commit
 from pipelines.lake.read import read_at
 
 if TYPE_CHECKING:
@@ -27,13 +27,12 @@ def table_id(spark: SparkSession, lake: Lake, table: Table | str) -> str:
 
 def switch_on_feed(spark: SparkSession, lake: Lake, table: Table | str) -> bool:
     """Give a table a change feed from here on; return whether it had none."""
-    name = table if isinstance(table, str) else str(table)
-    with write_lock(lake.path(name)):
-        properties = _metadata(spark, lake, name).configuration()
-        if properties.get(FEED).isDefined() and properties.get(FEED).get() == "true":
-            return False
-        spark.sql(f"ALTER TABLE delta.`{lake.path(name)}` SET TBLPROPERTIES ('{FEED}' = 'true')")
-    logger.warning("%s had no change feed; it has one from its next version on", name)
+    properties = _metadata(spark, lake, table).configuration()
+    if properties.contains(FEED) and properties.apply(FEED) == "true":
+        return False
+    change = f"ALTER TABLE delta.`{lake.path(table)}` SET TBLPROPERTIES ('{FEED}' = 'true')"
+    commit(spark, lake, table, lambda: spark.sql(change))
+    logger.warning("%s had no change feed; it has one from its next version on", table)
     return True
 
 

@@ -12,7 +12,7 @@ import logging
 import random
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from pipelines.errors import CommitConflict
@@ -40,6 +40,11 @@ def sign_commits(run_id: str) -> None:
     """Have all commits of this process carry a run's id from now on."""
     global _run_id  # noqa: PLW0603 - sessions come and go inside a stage, the run stays
     _run_id = run_id
+
+
+def with_run_id(note: Mapping[str, object]) -> str:
+    """Return what a commit is to carry that has more to tell than its run's id."""
+    return json.dumps({"run_id": _run_id, **note}, sort_keys=True)
 
 
 def commit(
@@ -101,10 +106,21 @@ def other_commit(said: str) -> str:
         facts = {}
     if not facts:
         return "a commit that Delta does not name"
-    run = facts.get("userMetadata")
+    run = _run_of(facts.get("userMetadata"))
     by = f" of run {run}" if run else ""
     at = facts.get("timestamp")
     when = f" at {at}" if isinstance(at, str) else ""
     if isinstance(at, int):
         when = time.strftime(" at %Y-%m-%d %H:%M:%S UTC", time.gmtime(at / 1000))
     return f"a {facts.get('operation', 'commit')}{by}{when}"
+
+
+def _run_of(text: str | None) -> str | None:
+    """Return the run's id in what a commit carries."""
+    if text is None or not text.startswith("{"):
+        return text
+    try:
+        run = json.loads(text).get("run_id")
+    except json.JSONDecodeError:
+        return text
+    return None if run is None else str(run)

@@ -1,7 +1,6 @@
-"""Tables that are records (`monitoring`, `predictions`) gain columns as releases do.
+"""Tables that are records gain columns: by releases, by files that bring more than before.
 
-Their rows are never made anew, so an older lake's table gets the new columns, null in the rows
-that are there.
+Their rows are never made anew, so a table that is there gets the new columns, null in its rows.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-RECORDS = ("monitoring", "predictions")
+RECORDS = ("bronze", "quarantine", "monitoring", "predictions")
 
 
 def fitted_to(df: DataFrame, lake: Lake, table: Table | str) -> DataFrame:

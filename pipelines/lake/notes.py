@@ -1,7 +1,8 @@
 """Notes that a commit carries: facts that must hold for exactly the rows it wrote.
 
 A note is in the table's history as soon as its rows are, and of two writers the later commit's
-note counts, on every store; a file beside the table could promise neither.
+note counts, on every store; a file beside the table could promise neither. `replace_slice` writes
+them.
 """
 
 from __future__ import annotations
@@ -22,11 +23,6 @@ _HARMLESS = frozenset(
         *("SET TBLPROPERTIES", "UNSET TBLPROPERTIES", "UPGRADE PROTOCOL", "COMPUTE STATS"),
     }
 )
-
-
-def write_note(kind: str, fact: Any) -> str:
-    """Return the text of a note: a plain JSON value under a name."""
-    return json.dumps({f"tidemill.{kind}": fact}, sort_keys=True)
 
 
 def last_note(
@@ -54,4 +50,4 @@ def _fact(text: str | None, kind: str) -> Any | None:
         found = json.loads(text or "{}")
     except json.JSONDecodeError:
         return None
-    return found.get(f"tidemill.{kind}") if isinstance(found, dict) else None
+    return found.get(kind) if isinstance(found, dict) else None

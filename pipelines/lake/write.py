@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipelines.lake.catalog import Lake, Table
-from pipelines.lake.commit import commit
+from pipelines.lake.commit import commit, with_run_id
 from pipelines.lake.evolve import fitted_to
 from pipelines.lake.read import latest_version, table_exists
 
@@ -124,12 +124,12 @@ def replace_slice(
     where: str,
     partition_by: Sequence[str] = (),
     properties: Mapping[str, str] | None = None,
-    note: str | None = None,
+    note: Mapping[str, object] | None = None,
 ) -> int:
     """Replace exactly the rows for which `where` holds. Every row of `df` must fulfil it.
 
-    `where` of `"true"` replaces the whole content. `note` is kept in the table's history, as a part
-    of this commit (`pipelines.lake.notes`).
+    `where` of `"true"` replaces the whole content. `note` (plain JSON values by name) is kept in
+    the table's history, as a part of this commit: see `pipelines.lake.notes`.
     """
     spark = df.sparkSession
 
@@ -143,7 +143,7 @@ def replace_slice(
         else:
             writer = writer.option("replaceWhere", where)
         if note is not None:
-            writer = writer.option("userMetadata", note)
+            writer = writer.option("userMetadata", with_run_id(note))
         writer.save(lake.path(table))
         return latest_version(spark, lake, table)
 

@@ -23,7 +23,7 @@ from pipelines.features.rows import RowCounts, check_columns, check_rows, check_
 from pipelines.fingerprint import features_hash
 from pipelines.lake.catalog import Table
 from pipelines.lake.changes import table_id
-from pipelines.lake.notes import last_note, write_note
+from pipelines.lake.notes import last_note
 from pipelines.lake.read import latest_version, read_at, table_exists
 from pipelines.lake.write import replace_slice
 from pipelines.run import Run, StageResult, Stopwatch
@@ -124,7 +124,7 @@ def _make(
         where = "true" if due.is_whole else _where(settings.date, due.days)
         # Of a run that makes only the days asked for, other days may be older than it.
         is_current = due.is_whole or bool(settings.sources)
-        note = write_note(NOTE, now.to_dict()) if is_current else None
+        note = {NOTE: now.to_dict()} if is_current else None
         return counts, replace_slice(laid_out, run.lake, target, where, [settings.date], note=note)
 
 

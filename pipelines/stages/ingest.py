@@ -28,6 +28,7 @@ def run(run: Run) -> StageResult:
         )
     for name, outcome in outcomes.items():
         run.progress({"event": "note", "text": f"{name}: {describe(outcome)}"})
+    drifted = {name: one.drifted for name, one in outcomes.items() if one.drifted}
     result = StageResult(
         stage="ingest",
         pipeline=pipeline.name,
@@ -42,6 +43,7 @@ def run(run: Run) -> StageResult:
         details={
             "landing": place,
             "rejected_files": {n: o.rejected for n, o in outcomes.items() if o.rejected},
+            **({"drifted_files": drifted} if drifted else {}),
         },
         seconds=watch.seconds,
     )
@@ -83,5 +85,6 @@ def describe(outcome: Outcome) -> str:
     parts = [f"{outcome.files:,} new files", f"{outcome.rows:,} rows"]
     parts += [f"{outcome.corrected:,} files read again"] if outcome.corrected else []
     parts += [f"{len(outcome.rejected):,} files put aside"] if outcome.rejected else []
+    parts += [f"{len(outcome.drifted):,} files of other columns"] if outcome.drifted else []
     parts += [f"{outcome.malformed:,} malformed records"] if outcome.malformed else []
     return ", ".join(parts)

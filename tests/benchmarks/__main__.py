@@ -16,13 +16,13 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.benchmarks import feeding, launching, training
+from tests.benchmarks import feeding, increments, launching, training
 from tests.benchmarks.measure import Figure, say
 
 ROWS = 2_000_000
 
 
-def groups(folder: str, rows: int) -> dict[str, Callable[[], Iterator[Figure]]]:
+def groups(folder: str, rows: int, lake_rows: int) -> dict[str, Callable[[], Iterator[Figure]]]:
     """Return what can be measured, by name, in order."""
     return {
         "plan": feeding.planning,
@@ -32,14 +32,21 @@ def groups(folder: str, rows: int) -> dict[str, Callable[[], Iterator[Figure]]]:
         "launch": launching.launch,
         "end_to_end": lambda: launching.end_to_end(folder),
         "memory": lambda: feeding.memory(folder),
+        "ingest": lambda: increments.measure(folder, lake_rows, "ingest"),
+        "clean": lambda: increments.measure(folder, lake_rows, "clean"),
+        "featurize": lambda: increments.measure(folder, lake_rows, "featurize"),
     }
 
 
 def main() -> int:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(prog="tests.benchmarks", description=__doc__)
-    parser.add_argument("--only", nargs="+", choices=list(groups("", 0)), metavar="GROUP")
-    parser.add_argument("--rows", type=int, default=ROWS, help="of the wide table")
+    parser.add_argument("--only", nargs="+", choices=list(groups("", 0, 0)), metavar="GROUP")
+    parser.add_argument(
+        "--rows",
+        type=int,
+        help=f"of the feed's wide table ({ROWS:,} by default), of flights ({increments.ROWS:,})",
+    )
     parser.add_argument("--out", type=Path, default=Path("bench.json"))
     options = parser.parse_args()
     root = str(Path(__file__).resolve().parents[2])
@@ -48,7 +55,8 @@ def main() -> int:
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory() as folder:
-        for name, measure in groups(folder, options.rows).items():
+        rows, lake_rows = options.rows or ROWS, options.rows or increments.ROWS
+        for name, measure in groups(folder, rows, lake_rows).items():
             if not options.only or name in options.only:
                 say(f"== {name}")
                 figures += measure()

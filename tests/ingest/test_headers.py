@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pipelines.config.ingest import Source
-from pipelines.ingest.headers import BadFile, csv_header, first_line, judge_names, parse_header
+from pipelines.ingest.drift import BadFile, judge_names
+from pipelines.ingest.headers import csv_header, first_line, parse_header
 
 SOURCE = Source(path="x", columns=("a", "b"))
 
@@ -83,4 +84,4 @@ def test_a_separator_of_two_letters_splits_a_header() -> None:
 
 def test_of_many_differences_the_first_eight_are_named() -> None:
     with pytest.raises(BadFile, match=r"not declared 'x0', .*'x7' and 4 more$"):
-        judge_names(["a", "b", *(f"x{number}" for number in range(12))], ["a", "b"])
+        judge_names(["a", "b", *(f"x{number}" for number in range(12))], SOURCE)

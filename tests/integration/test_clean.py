@@ -15,6 +15,7 @@ from pipelines.config.clean import Clean
 from pipelines.config.ingest import Ingest, Source
 from pipelines.errors import QualityError, SchemaError, TableNotFound
 from pipelines.lake import files
+from pipelines.lake.changes import FEED, switch_on_feed
 from pipelines.lake.read import latest_version
 from pipelines.lake.write import create_if_absent
 from pipelines.run import Run
@@ -143,7 +144,8 @@ def test_a_second_run_writes_nothing_and_new_files_are_merged_by_the_order_key(s
     result = shop.run()
     assert shop.silver() == {(1, 10.0), (2, 2.0), (3, 3.0), (4, 4.0), (5, 5.0)}
     assert went(result) == {
-        "rows_in": 6, "inserted": 2, "updated": 1, "unchanged": 2, "quarantined": 1,
+        "rows_in": 6, "inserted": 2, "updated": 1, "unchanged": 1, "superseded": 1,
+        "quarantined": 1,
     }  # fmt: skip
     assert shop.table("quarantine.readings").count() == 2
     assert shop.state()["last"]["counts"]["rows_in"] == 6
@@ -234,6 +236,26 @@ def test_delete_when_removes_a_key_and_leaves_unknown_ones_alone(shop):
     assert went(result) == {"rows_in": 3, "inserted": 1, "deleted": 1, "unchanged": 1}
 
 
+def test_a_late_row_older_than_what_its_key_had_stays_out(shop):
+    settings = {"columns": {"id": {"type": "int"}, "v": {}}, "delete_when": "v = 'gone'"}
+    day4, day5 = (dt.datetime(2013, 1, day, 6) for day in (4, 5))
+    shop.deliver([("1", "a"), ("2", "b"), ("3", "c")])
+    shop.run(**settings)
+    shop.deliver([("1", "gone"), ("2", "gone"), ("3", "c")], "c.csv", DAY3)
+    assert went(shop.run(**settings)) == {"rows_in": 3, "deleted": 2, "unchanged": 1}
+    # Silver itself has no trace of the deletion, nor of the newer row that changed nothing.
+    shop.deliver([("1", "late"), ("3", "late"), ("9", "new")], "b.csv", DAY2)
+    assert went(shop.run(**settings)) == {"rows_in": 3, "inserted": 1, "superseded": 2}
+    assert shop.silver() == {(3, "c"), (9, "new")}
+    shop.deliver([("1", "back"), ("x", "bad")], "d.csv", day5)
+    assert went(shop.run(**settings)) == {"rows_in": 2, "inserted": 1, "quarantined": 1}
+    shop.deliver([("1", "late"), ("2", "back"), ("y", "bad")], "d.csv", day4)
+    assert went(shop.run(**settings)) == {
+        "rows_in": 3, "inserted": 1, "superseded": 1, "quarantined": 1,
+    }  # fmt: skip
+    assert shop.silver() == {(1, "back"), (2, "back"), (3, "c"), (9, "new")}
+
+
 def test_without_a_change_feed_all_rows_are_read_again_with_the_same_result(shop, caplog):
     off = {"delta.enableChangeDataFeed": "false"}
     shop.deliver([("1", "1"), ("x", "2")], properties=off)
@@ -245,6 +267,22 @@ def test_without_a_change_feed_all_rows_are_read_again_with_the_same_result(shop
     assert went(result) == {"rows_in": 3, "inserted": 1, "unchanged": 1, "quarantined": 1}
     assert shop.silver() == {(1, 1.0), (2, 2.0)}
     assert shop.table("quarantine.readings").count() == 1
+
+
+def test_a_column_that_bronze_gained_reaches_quarantine_and_leaves_silver_alone(shop):
+    shop.deliver([("1", "1"), ("x", "2")])
+    shop.run()
+    # A silver table of an older release has no change feed: it gets one.
+    silver = f"delta.`{shop.lake.path('silver.readings')}`"
+    off = f"ALTER TABLE {silver} SET TBLPROPERTIES ('{FEED}' = 'false')"
+    shop.spark.sql(off)
+    shop.spark.sql(f"ALTER TABLE delta.`{shop.lake.path('bronze.readings')}` ADD COLUMNS (c int)")
+    shop.deliver([("y", "3"), ("2", "2")], "b.csv", DAY2)
+    assert went(shop.run()) == {"rows_in": 2, "inserted": 1, "quarantined": 1}
+    assert shop.silver() == {(1, 1.0), (2, 2.0)}
+    quarantined = shop.table("quarantine.readings").orderBy("_source_file").select("id", "c")
+    assert [tuple(row) for row in quarantined.collect()] == [("x", None), ("y", None)]
+    assert not switch_on_feed(shop.spark, shop.lake, "silver.readings")
 
 
 def test_bounds_are_fitted_once_stored_and_reused(shop):

@@ -79,6 +79,20 @@ def test_a_range_of_days_is_scored_at_once_and_only_what_is_missing(
     assert both.counts == {"rows_in": 30, "inserted": 10, "unchanged": 20}
 
 
+def test_predictions_stay_as_they_are_when_the_features_of_their_day_are_made_again(
+    spark, lake, features, promoted, open_test_run
+):
+    run_stage("score", open_test_run(date=FIRST))
+    before = rows_of(spark, lake, PREDICTIONS)
+    late = spark.createDataFrame([flight(FIRST, 99, 300.0, None)], SCHEMA)
+    corrected = features.withColumn("distance", features["distance"] * 7).unionByName(late)
+    replace_slice(corrected, lake, "gold.flights", "true", partition_by=["flight_date"])
+    again = run_stage("score", open_test_run(date=FIRST))
+    assert again.counts == {"rows_in": 21, "inserted": 1, "unchanged": 20}
+    after = rows_of(spark, lake, PREDICTIONS)
+    assert [row for row in after if row["flight"] != 99] == before
+
+
 def test_without_a_date_the_newest_day_is_scored(lake, features, promoted, open_test_run):
     assert run_stage("score", open_test_run()).date == str(SECOND)
 
