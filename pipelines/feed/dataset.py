@@ -12,6 +12,7 @@ from pipelines.feed.chunks import chunks
 from pipelines.feed.columns import FeedColumns
 from pipelines.feed.plan import RankPlan, plan_epoch, plan_evaluation
 from pipelines.feed.reader import PetastormReader, WindowReader
+from pipelines.lake.catalog import Lake
 from pipelines.lake.snapshot import PartitionFilter, take_snapshot
 
 if TYPE_CHECKING:
@@ -160,15 +161,18 @@ def open_table(
     columns: FeedColumns,
     version: int | None = None,
     *,
+    lake: str | None = None,
     where: PartitionFilter | None = None,
     batch_size: int = 1024,
     seed: int | None = None,
 ) -> tf.data.Dataset:
     """Return a table's batches at a version, for notebooks: no Spark, no Horovod, one process.
 
-    Rows come in the order of `_position`; shuffled where `seed` is given.
+    `table` is its name in `lake` (`gold.flights_training`; a folder or URI), or where it lies. Rows
+    come in the order of `_position`; shuffled where `seed` is given.
     """
-    snapshot = take_snapshot(table, version, where)
+    place = table if lake is None else Lake(lake.rstrip("/")).path(table)
+    snapshot = take_snapshot(place, version, where)
     columns.check(snapshot)
     if seed is None:
         plan = plan_evaluation(snapshot, batch_size)

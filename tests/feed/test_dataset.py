@@ -120,8 +120,9 @@ def test_evaluation_keeps_the_order_of_positions_and_can_be_shared(make_table):
 
 
 def test_three_lines_open_a_table(make_table):
-    path = make_table([30, 5])
-    x, _ = next(iter(open_table(path, COLUMNS, version=0, batch_size=10)))
+    path = make_table([30, 5], name="lake/gold/rows")
+    lake = path.removesuffix("/gold/rows")
+    x, _ = next(iter(open_table("gold.rows", COLUMNS, version=0, lake=lake, batch_size=10)))
     assert x["_position"].numpy().tolist() == list(range(10))
     shuffled = open_table(path, COLUMNS, where={"_split": "train"}, batch_size=10, seed=1)
     rows = np.concatenate([x["_position"].numpy() for x, _ in shuffled])
