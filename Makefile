@@ -14,7 +14,7 @@ unexport SPARK_HOME PYTHONPATH
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-airflow run test test-all test-dags test-unit lint format bench bench-model airflow doctor notebooks clean
+.PHONY: help setup setup-airflow setup-servers run test test-all test-dags test-unit lint format bench bench-model airflow doctor notebooks clean
 
 help:  ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 24
@@ -25,15 +25,19 @@ setup:  ## Set up the ML environment: packages, Horovod, Delta jars (done once)
 setup-airflow:
 	@conf/environment/setup.sh airflow
 
+# S3 and PostgreSQL for tests.
+setup-servers:
+	@conf/environment/setup.sh servers
+
 run: setup  ## Run the flights pipeline from landing files to predictions and a report
 	@tidemill story $(PIPELINE)
 
 # The DAGs first: the last lines on the screen are those of the main suite. One failure anywhere
 # fails it all, and `make` says which line it was.
-test: setup setup-airflow lint test-dags  ## Lint, types, import layers and the suite without its slow part
+test: setup setup-airflow setup-servers lint test-dags  ## Lint, types, import layers and the suite without its slow part
 	pytest -m "not slow"
 
-test-all: setup setup-airflow lint test-dags  ## The same with the slow part: kills by the dozen, servers
+test-all: setup setup-airflow setup-servers lint test-dags  ## The same with the slow part: kills by the dozen, servers
 	pytest
 
 # Airflow has an environment of its own; its tests use the ML environment's spark-submit.
@@ -69,6 +73,6 @@ notebooks: setup  ## Open the notebooks
 	@jupyter lab notebooks
 
 clean:  ## Remove the environments and caches (kept: data, the Horovod wheel, the jars)
-	rm -rf .venv .venv-airflow .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-airflow .venv-servers .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	rm -rf *.egg-info build dist spark-warehouse artifacts
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -8,6 +8,7 @@ JSON object, or nothing where the command failed.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 import typer
 
@@ -23,9 +24,9 @@ app = typer.Typer(
     help="From raw files to Delta tables, trained Keras models and daily predictions.",
 )
 
-_PANELS = {
+_PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Whole runs": (whole.run, whole.story, whole.land),
-    "Keeping the lake": (upkeep.vacuum, upkeep.reproduce),
+    "Keeping the lake": (upkeep.maintain, upkeep.vacuum, upkeep.reproduce),
     "Looking and checking": (
         looking.summary,
         looking.runs,

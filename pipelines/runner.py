@@ -73,6 +73,7 @@ def open_run(
         settings = {"spark.ui.showConsoleProgress": "false"}
         spark = spark_session(pipeline.root, f"tidemill {pipeline.name}", profile, **settings)
     check_session(spark)
+    files.check_store(spark, lake)
     run = Run(pipeline, spark, lake, run_id or new_run_id(pipeline.name), date, since)
     return run if progress is None else replace(run, progress=progress)
 

@@ -37,14 +37,14 @@ def pins(name: str) -> dict[str, str]:
     return {normal(package): version for package, version in pairs}
 
 
-@pytest.mark.parametrize("name", ["ml.txt", "airflow.txt"])
+@pytest.mark.parametrize("name", ["ml.txt", "airflow.txt", "servers.txt"])
 def test_every_package_is_pinned_and_no_index_is_named(name):
     for line in (ENVIRONMENT / name).read_text().splitlines():
         assert re.fullmatch(r"#.*|[\w.-]+==[\w.+]+", line), line
     assert "://" not in (ENVIRONMENT / name).read_text()
 
 
-@pytest.mark.parametrize("name", ["ml", "airflow"])
+@pytest.mark.parametrize("name", ["ml", "airflow", "servers"])
 def test_the_frozen_closure_holds_what_was_asked_for(name):
     frozen = pins(f"{name}.txt")
     for line in (ENVIRONMENT / f"{name}.in").read_text().splitlines():
@@ -68,7 +68,7 @@ def test_the_doctor_expects_what_the_set_up_installs():
     assert tuple(fetched) == doctor.DELTA_JARS
 
 
-@pytest.mark.parametrize("profile", ["local", "standalone", "yarn", "kubernetes"])
+@pytest.mark.parametrize("profile", ["local", "s3", "standalone", "yarn", "kubernetes"])
 def test_each_spark_profile_knows_delta_and_keeps_time_in_utc(profile):
     settings = read_profile(ROOT / "conf" / "spark" / f"{profile}.conf")
     assert settings["spark.sql.extensions"] == "io.delta.sql.DeltaSparkSessionExtension"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Write the frozen closure of a requirement list anew: freeze.sh ml | freeze.sh airflow
+# Write the frozen closure of a requirement list anew: freeze.sh ml | freeze.sh airflow | freeze.sh servers
 #
 # To change a pin: edit ml.in (or airflow.in), run this, run `make test`, commit both files.
 set -euo pipefail
@@ -9,7 +9,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/prerequisites.sh"
 
 target=${1:-}
-[[ -f $here/$target.in ]] || die "'$target' is no environment. Usage: conf/environment/freeze.sh ml|airflow"
+[[ -f $here/$target.in ]] || die "'$target' is no environment. Usage: conf/environment/freeze.sh ml|airflow|servers"
 python=$(find_python)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

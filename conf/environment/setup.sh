@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Set up an environment: setup.sh ml | setup.sh airflow
+# Set up an environment: setup.sh ml | setup.sh airflow | setup.sh servers
 #
 # Each step leaves a stamp in the environment, holding the hash of what the step depends on; a step
 # whose stamp still says the same is skipped, so a second call takes no time, and an interrupted one
@@ -16,7 +16,8 @@ target=${1:-}
 case $target in
     ml) venv=$root/.venv steps=(venv packages horovod spark project) ;;
     airflow) venv=$root/.venv-airflow steps=(venv packages project) ;;
-    *) die "'$target' is no environment. Usage: conf/environment/setup.sh ml|airflow" ;;
+    servers) venv=$root/.venv-servers steps=(venv packages) ;;
+    *) die "'$target' is no environment. Usage: conf/environment/setup.sh ml|airflow|servers" ;;
 esac
 requirements=$here/$target.txt
 stamps=$venv/.tidemill
@@ -68,7 +69,7 @@ about() {
         venv) echo "a new environment in ${venv#"$root"/}" ;;
         packages) echo "packages of conf/environment/$target.txt (a minute or two)" ;;
         horovod) echo "Horovod (some minutes the first time: it is compiled for this TensorFlow)" ;;
-        spark) echo "Delta jars and logging for Spark" ;;
+        spark) echo "jars (Delta, S3, PostgreSQL) and logging for Spark" ;;
         project) echo "tidemill itself" ;;
     esac
 }
@@ -118,7 +119,7 @@ if [[ ${2:-} == --step ]]; then
     exit
 fi
 
-[[ $target == airflow ]] || need_java
+[[ $target != ml ]] || need_java
 hash_steps
 if all_done; then exit 0; fi
 
@@ -130,7 +131,7 @@ if ! flock --nonblock 9; then
     flock 9
 fi
 find_python >/dev/null
-[[ $target == airflow ]] || "$here/horovod.sh" --check "$requirements"
+[[ $target != ml ]] || "$here/horovod.sh" --check "$requirements"
 number=0
 for step in "${steps[@]}"; do
     number=$((number + 1))

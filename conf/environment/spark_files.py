@@ -1,4 +1,4 @@
-"""Put the Delta jars and the logging settings into the pyspark of the running environment.
+"""Put jars (Delta, S3, PostgreSQL) and logging settings into the running environment's pyspark.
 
 Usage: spark_files.py FOLDER_OF_LOG4J2_PROPERTIES
 
@@ -21,6 +21,26 @@ JARS = {
     "delta-spark_4.0_2.13-4.4.0.jar": "io.delta:delta-spark_4.0_2.13:4.4.0",
     "delta-storage-4.4.0.jar": "io.delta:delta-storage:4.4.0",
 }
+
+# s3a:// takes Hadoop's module and single modules of Amazon's SDK: its bundle of all is 600 MB. What
+# else they depend on (netty, httpclient, ...) Spark ships.
+HADOOP, AWS = "3.4.1", "2.29.52"
+AWS_MODULES = (
+    *("annotations", "apache-client", "arns", "auth", "aws-core", "aws-query-protocol"),
+    *("aws-xml-protocol", "checksums", "checksums-spi", "crt-core", "endpoints-spi", "http-auth"),
+    *("http-auth-aws", "http-auth-aws-eventstream", "http-auth-spi", "http-client-spi"),
+    *("identity-spi", "json-utils", "metrics-spi", "netty-nio-client", "profiles"),
+    *("protocol-core", "regions", "retries", "retries-spi", "s3", "s3-transfer-manager"),
+    *("sdk-core", "sts", "third-party-jackson-core", "utils"),
+)
+STORES = (
+    f"org.apache.hadoop:hadoop-aws:{HADOOP}",
+    *(f"software.amazon.awssdk:{module}:{AWS}" for module in AWS_MODULES),
+    "software.amazon.eventstream:eventstream:1.0.1",
+    "org.reactivestreams:reactive-streams:1.0.4",
+    "org.postgresql:postgresql:42.7.7",
+)
+JARS |= {"-".join(one.split(":")[1:]) + ".jar": one for one in STORES}
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "tidemill", "jars")
 SPARK = Path(pyspark.__file__).parent
 

@@ -65,6 +65,30 @@ def vacuum(
         print("\n".join(vacuum_lines(found, dry_run)))
 
 
+def maintain(
+    pipeline: Name,
+    env: Env = None,
+    lake: LakeUri = None,
+    overrides: Set = None,
+    profile: Profile = "local",
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Bring the pipeline's tables to `maintenance`: retention, clustering, small files together.
+
+    Done a second time, it changes nothing.
+    """
+    from pipelines.maintenance.tidy import tidy
+
+    with Options(pipeline, env, lake, tuple(overrides or ()), profile=profile).run() as run:
+        found = tidy(run.spark, run.lake, run.pipeline)
+    if as_json:
+        print_json({"tables": [asdict(one) for one in found]})
+    else:
+        lines = [one.line() for one in found if one.line()]
+        print("\n".join([*lines, f"{len(found)} tables of {pipeline}, {len(lines)} changed"]))
+
+
 def reproduce(
     pipeline: Name,
     run_id: Annotated[str, typer.Argument(metavar="RUN", help="Run id of a training.")],

@@ -19,11 +19,43 @@ _FIXED_OPTIONS = {
 }
 
 
-class Source(Settings):
-    """One kind of landing file; it fills the table `bronze.<source>`."""
+class Jdbc(Settings):
+    """A table of a database, read by a column that grows.
 
-    path: str
+    Rows are read whose `incremental` value is at least the largest one in bronze, less those that
+    are there. A row that becomes visible later than others with greater values (a transaction that
+    took long) is not seen: choose a column that the database sets when it commits, or let runs keep
+    a distance to it by a view.
+    """
+
+    url: str
+    """As `jdbc:postgresql://host:5432/database`, without user and password."""
+    table: str
+    """Table or view, with its schema: `public.orders`."""
+    incremental: str
+    """Column that grows with each new or changed row: a number, a date or a time, never null."""
+    user_env: str | None = None
+    """Variable of the environment that holds the user's name."""
+    password_env: str | None = None
+    """Variable of the environment that holds the password."""
+    fetch_rows: int = Field(10_000, ge=1)
+    """Rows that the database hands over at a time."""
+
+    @field_validator("url")
+    @classmethod
+    def _url_is_jdbc(cls, value: str) -> str:
+        if not value.startswith("jdbc:"):
+            raise ValueError("expected an address as `jdbc:postgresql://host:5432/database`")
+        return value
+
+
+class Source(Settings):
+    """One kind of landing file, or a database table; it fills the table `bronze.<source>`."""
+
+    path: str = ""
     """Folder or glob below the landing folder."""
+    jdbc: Jdbc | None = None
+    """The database table to read, in place of files."""
     format: Literal["csv", "json", "parquet"] = "csv"
     """csv with a header; json with one record a line, in UTF-8; parquet."""
     columns: tuple[str, ...]
@@ -67,6 +99,29 @@ class Source(Settings):
                 raise ValueError(f"'{name}' is there twice (Spark takes upper case for lower)")
             seen.add(name.lower())
         return value
+
+    @model_validator(mode="after")
+    def _files_or_a_table(self) -> Source:
+        if self.jdbc is None:
+            if not self.path:
+                raise ValueError("name the `path` of its files, or a database table as `jdbc`")
+            return self
+        given = {"path", "format", "options", "on_change", "schema_drift"} & self.model_fields_set
+        if given:
+            raise ValueError(
+                f"`jdbc` reads a table; `{sorted(given)[0]}` is for files, leave it out"
+            )
+        if self.delivery == "full_snapshot":
+            raise ValueError(
+                "`delivery: full_snapshot` doesn't go with `jdbc`, which reads what is new; "
+                "expected append or upsert"
+            )
+        if self.jdbc.incremental not in self.columns:
+            raise ValueError(
+                f"`jdbc.incremental: {self.jdbc.incremental}` must be among `columns`: by it the "
+                "next run knows where to go on"
+            )
+        return self
 
     @model_validator(mode="after")
     def _options_fit(self) -> Source:

@@ -12,6 +12,7 @@ from pipelines.config.clean import Clean
 from pipelines.config.featurize import Featurize
 from pipelines.config.ingest import Ingest
 from pipelines.config.losses import METRICS
+from pipelines.config.maintenance import Maintenance
 from pipelines.config.normalize import DateSplit, Normalize
 from pipelines.config.schedule import Schedule
 from pipelines.config.score import Monitor, Score
@@ -38,6 +39,7 @@ class Pipeline(Settings):
     promote: Promote
     score: Score
     monitor: Monitor = Monitor()
+    maintenance: Maintenance = Maintenance()
     schedule: Schedule | None = None
     folder: Path = Field(default=Path(), exclude=True, json_schema_extra={"hidden": True})
     """Set by the loader: the pipeline's folder, where its SQL files are."""

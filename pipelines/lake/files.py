@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+import logging
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import LakeError
+from pipelines.lake.catalog import Lake
+from pipelines.lake.storage import local_path
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+logger = logging.getLogger(__name__)
+
+_HINTS = {
+    "s3a": (
+        "Credentials come from the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY) or the "
+        "machine's role, AWS_ENDPOINT_URL names another S3 than Amazon's, the bucket has to be "
+        "there, and `make setup` puts the jars in place."
+    ),
+    "hdfs": "Look whether the name node answers at this address, and at HADOOP_CONF_DIR.",
+    "": "Look at the address, the credentials in the environment, and Hadoop's jar for the store.",
+}
+_OBJECT_STORES = ("s3a", "gs", "abfs", "abfss", "wasb", "wasbs", "oss", "cosn")
+"""Schemes of stores where a file appears when it is closed, and a rename is a copy."""
 
 
 def file_system(spark: SparkSession, uri: str) -> tuple[Any, Any]:
@@ -15,6 +34,30 @@ def file_system(spark: SparkSession, uri: str) -> tuple[Any, Any]:
     context: Any = spark.sparkContext
     path = context._jvm.org.apache.hadoop.fs.Path(uri)
     return path.getFileSystem(context._jsc.hadoopConfiguration()), path
+
+
+def check_store(spark: SparkSession, lake: Lake) -> None:
+    """Raise LakeError where a lake's store does not answer; warn of what it can't guard against."""
+    if lake.is_local:
+        return
+    scheme = lake.root.partition(":")[0]
+    try:
+        system, path = file_system(spark, lake.root)
+        system.exists(path)
+    except Exception as error:
+        if not type(error).__module__.startswith("py4j."):
+            raise
+        why = str(getattr(error, "java_exception", error)).splitlines()[0]
+        raise LakeError(
+            f"the lake {lake.root} can't be reached: {why}. {_HINTS.get(scheme, _HINTS[''])}"
+        ) from None
+    store: str = spark.conf.get("spark.delta.logStore.s3a.impl", "") or ""
+    if scheme == "s3a" and not store.endswith("S3DynamoDBLogStore"):
+        logger.warning(
+            "%s: S3 refuses no second commit, so one driver at a time may write here. Several need "
+            "spark.delta.logStore.s3a.impl=io.delta.storage.S3DynamoDBLogStore (docs/stores.md)",
+            lake.root,
+        )
 
 
 def _jvm(spark: SparkSession) -> Any:
@@ -41,21 +84,45 @@ def read_bytes(spark: SparkSession, uri: str) -> bytes | None:
 
 
 def write_bytes(spark: SparkSession, uri: str, content: bytes) -> None:
-    """Write a file whole: under another name first, then renamed over the old one."""
+    """Write a file whole: a reader sees the old content or the new one, however this ends.
+
+    An object store shows a file when it is closed. Elsewhere it is written under another name, and
+    renamed over the old one.
+    """
+    local = local_path(uri)
+    if local is not None:
+        _write_local(local, content)
+        return
     system, path = file_system(spark, uri)
-    beside = _jvm(spark).org.apache.hadoop.fs.Path(path.getParent(), f".{path.getName()}.part")
-    stream = system.create(beside, True)
+    if str(system.getScheme()) in _OBJECT_STORES:
+        _write(system, path, content)
+        return
+    jvm: Any = _jvm(spark)
+    gateway: Any = spark.sparkContext._gateway
+    beside = jvm.org.apache.hadoop.fs.Path(path.getParent(), f".{path.getName()}.part")
+    _write(system, beside, content)
+    options = jvm.org.apache.hadoop.fs.Options.Rename
+    overwrite = gateway.new_array(options, 1)
+    overwrite[0] = options.OVERWRITE
+    context = jvm.org.apache.hadoop.fs.FileContext.getFileContext(path.toUri(), system.getConf())
+    context.rename(beside, path, overwrite)
+
+
+def _write(system: Any, path: Any, content: bytes) -> None:
+    stream = system.create(path, True)
     try:
         stream.write(bytearray(content))
     finally:
         stream.close()
-    if system.exists(path):
-        system.delete(path, False)
-    if not system.rename(beside, path):
-        raise LakeError(
-            f"{uri} could not be written: its file system refused to rename {beside}. Look at the "
-            "folder's permissions and space, then run the stage again."
-        )
+
+
+def _write_local(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    beside.write_bytes(content)
+    # Hadoop keeps a checksum beside its own files, and would hold the new content against it.
+    path.with_name(f".{path.name}.crc").unlink(missing_ok=True)
+    beside.replace(path)
 
 
 def delete(spark: SparkSession, uri: str) -> None:

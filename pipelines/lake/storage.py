@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+WEBHDFS = "TIDEMILL_WEBHDFS"
+"""Names the name node's web address (host:port); without it Python asks libhdfs."""
 _SCHEMES = {"s3a": "s3", "s3n": "s3"}
 """Hadoop's names of schemes that have another one elsewhere."""
 
@@ -19,13 +23,61 @@ def as_uri(place: str) -> str:
     return f"{_SCHEMES.get(scheme, scheme)}://{rest}" if separator else place
 
 
+def local_path(uri: str) -> Path | None:
+    """Return the path on this machine that a place names, or None for any other file system."""
+    if uri.startswith("file:"):
+        return Path("/" + uri.removeprefix("file:").lstrip("/"))
+    return None if "://" in uri else Path(uri)
+
+
 @cache
 def file_system(uri: str) -> tuple[Any, str]:
     """Return the fsspec file system of a URI, and the URI's path in it."""
+    place = as_uri(uri)
+    if place.startswith("s3://"):
+        bucket_and_path = place.removeprefix("s3://").rstrip("/")
+        return _s3(bucket_and_path.partition("/")[0]), bucket_and_path
+    web = os.environ.get(WEBHDFS)
+    if place.startswith("hdfs://") and web:
+        return _web_hdfs(web), "/" + place.removeprefix("hdfs://").partition("/")[2].rstrip("/")
     from fsspec.core import url_to_fs  # type: ignore[import-untyped]
 
-    system, path = url_to_fs(as_uri(uri))
+    system, path = url_to_fs(place)
     return system, path.rstrip("/")
+
+
+@cache
+def _s3(bucket: str) -> Any:
+    """Return the file system of a bucket: Arrow's, which its wheel brings along.
+
+    Credentials come from where every AWS client looks: variables of the environment, a profile, the
+    machine's role. `AWS_ENDPOINT_URL` names another S3 than Amazon's, as it does to Spark.
+    """
+    from fsspec.implementations.arrow import ArrowFSWrapper  # type: ignore[import-untyped]
+    from pyarrow.fs import S3FileSystem, resolve_s3_region
+
+    settings = {}
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    if endpoint:
+        scheme, _, address = endpoint.rpartition("://")
+        settings = {"endpoint_override": address.rstrip("/"), "scheme": scheme or "https"}
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    if not region:
+        region = "us-east-1" if endpoint else resolve_s3_region(bucket)
+    # Writing in Arrow's own threads saves nothing for small files.
+    return ArrowFSWrapper(S3FileSystem(region=region, background_writes=False, **settings))
+
+
+@cache
+def _web_hdfs(address: str) -> Any:
+    """Return HDFS as its name node's web address gives it: it needs no native library."""
+    from getpass import getuser
+
+    from fsspec.implementations.webhdfs import WebHDFS  # type: ignore[import-untyped]
+
+    host, _, port = address.partition(":")
+    user = os.environ.get("HADOOP_USER_NAME") or getuser()
+    return WebHDFS(host=host, port=int(port or 9870), user=user)
 
 
 @dataclass(frozen=True)
@@ -64,6 +116,8 @@ class TableFiles:
             import pyarrow as pa
 
             return pa.memory_map(path, "r")
+        if system.protocol == "s3":
+            return system.fs.open_input_file(path)
         return system.open(path, "rb")
 
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from pathlib import Path
 from typing import Any
 
 from pipelines.errors import SetupError
-from pipelines.lake.storage import file_system
+from pipelines.lake.storage import file_system, local_path
 
 
 class Folder:
@@ -27,7 +26,8 @@ class Folder:
         """Write a file whole; a reader sees the old content or the new one."""
         if self._local is None:
             system, root = self._system()
-            system.makedirs(f"{root}/{name}".rpartition("/")[0], exist_ok=True)
+            if system.protocol != "s3":  # which knows no folders
+                system.makedirs(f"{root}/{name}".rpartition("/")[0], exist_ok=True)
             system.pipe_file(f"{root}/{name}", content)
             return
         path = self._local / name
@@ -87,10 +87,3 @@ class Folder:
                 ) from error
         system, root = self._remote
         return system, str(root)
-
-
-def local_path(uri: str) -> Path | None:
-    """Return the path on this machine that a place names, or None for any other file system."""
-    if uri.startswith("file:"):
-        return Path("/" + uri.removeprefix("file:").lstrip("/"))
-    return None if "://" in uri else Path(uri)

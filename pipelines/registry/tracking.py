@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import SettingsError, UsageError
-from pipelines.registry.folder import Folder, local_path
+from pipelines.lake.storage import local_path
+from pipelines.registry.folder import Folder
 
 if TYPE_CHECKING:
     from pipelines.lake.catalog import Lake
@@ -60,7 +61,8 @@ def tracking_uri(lake: Lake) -> str:
     if folder is None:
         raise SettingsError(
             f"the lake {lake.root} is not on this machine, so MLflow needs a server. "
-            "Set MLFLOW_TRACKING_URI."
+            "Set MLFLOW_TRACKING_URI in the environment to its address, or for one driver to a "
+            "file: sqlite:////home/you/mlflow.db. The model's bundle is in the lake in any case."
         )
     return f"sqlite:///{folder}/mlflow.db"
 

@@ -6,6 +6,7 @@ import logging
 
 from pipelines.errors import LakeError
 from pipelines.ingest.batch import Outcome
+from pipelines.ingest.jdbc import ingest_tables
 from pipelines.ingest.source import ingest_sources
 from pipelines.lake.lock import write_lock
 from pipelines.run import Run, StageResult, Stopwatch, resolve_place
@@ -23,9 +24,11 @@ def run(run: Run) -> StageResult:
     place = resolve_place(pipeline.root, pipeline.landing)
     # One ingest of a pipeline at a time: a stream's checkpoint has one owner.
     with write_lock(run.lake.checkpoint(pipeline.name, "ingest", "all")):
-        outcomes = ingest_sources(
-            run.spark, run.lake, pipeline.name, place, pipeline.ingest.sources
-        )
+        sources = pipeline.ingest.sources
+        files = {name: one for name, one in sources.items() if one.jdbc is None}
+        outcomes = ingest_tables(run.spark, run.lake, pipeline.name, sources)
+        if files:
+            outcomes |= ingest_sources(run.spark, run.lake, pipeline.name, place, files)
     for name, outcome in outcomes.items():
         run.progress({"event": "note", "text": f"{name}: {describe(outcome)}"})
     drifted = {name: one.drifted for name, one in outcomes.items() if one.drifted}
@@ -80,9 +83,10 @@ def check(result: StageResult) -> None:
 
 def describe(outcome: Outcome) -> str:
     """Say in few words what a source brought."""
-    if not outcome.files and not outcome.corrected:
+    if not outcome.files and not outcome.corrected and not outcome.rows:
         return "nothing new"
-    parts = [f"{outcome.files:,} new files", f"{outcome.rows:,} rows"]
+    parts = [f"{outcome.files:,} new files"] if outcome.files else []
+    parts += [f"{outcome.rows:,} rows"]
     parts += [f"{outcome.corrected:,} files read again"] if outcome.corrected else []
     parts += [f"{len(outcome.rejected):,} files put aside"] if outcome.rejected else []
     parts += [f"{len(outcome.drifted):,} files of other columns"] if outcome.drifted else []

@@ -38,10 +38,12 @@ def run(run: Run) -> StageResult:
     from pipelines.registry.champion import register
     from pipelines.registry.folder import Folder
     from pipelines.registry.record import training_record
+    from pipelines.registry.tracking import tracking_uri
     from pipelines.training.checkpoint import Checkpoints
     from pipelines.training.trials import TRIALS
 
     watch = Stopwatch()
+    tracking_uri(run.lake)  # a lake without one is told before hours of training, not behind them
     tables: dict[str, int] = run.resolve("train", lambda: _look(run))
     place = run.lake.training(run.pipeline.name, run.run_id)
     folder = f"{place}/bundle"

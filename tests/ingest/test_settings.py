@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -36,3 +37,22 @@ def test_a_source_that_cannot_work_is_refused(settings: dict[str, Any], message:
 def test_a_source_whose_tables_would_clash_is_refused(name: str) -> None:
     with pytest.raises(ValidationError, match=f"'{name}' can't name a source"):
         Ingest(sources={name: Source(**FINE)})
+
+
+JDBC = {"url": "jdbc:postgresql://db/shop", "table": "orders", "incremental": "id"}
+
+
+def test_a_source_is_of_files_or_a_table():
+    assert Source.model_validate({"jdbc": JDBC, "columns": ["id"]}).path == ""
+    for given, said in [
+        ({"columns": ["id"]}, "name the `path` of its files, or a database table"),
+        ({"columns": ["id"], "jdbc": JDBC, "path": "x"}, "`path` is for files"),
+        ({"columns": ["name"], "jdbc": JDBC}, "`jdbc.incremental: id` must be among `columns`"),
+        (
+            {"columns": ["id"], "jdbc": JDBC, "delivery": "full_snapshot"},
+            "`delivery: full_snapshot` doesn't go with `jdbc`",
+        ),
+        ({"columns": ["id"], "jdbc": {**JDBC, "url": "db"}}, "expected an address as"),
+    ]:
+        with pytest.raises(ValidationError, match=re.escape(said)):
+            Source.model_validate(given)

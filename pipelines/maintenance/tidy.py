@@ -1,0 +1,127 @@
+"""Brings a pipeline's tables to their settings: retention, clustering, file sizes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pipelines.config import Pipeline
+from pipelines.config.maintenance import Maintenance
+from pipelines.lake.catalog import Lake, Table
+from pipelines.lake.commit import commit
+from pipelines.lake.snapshot import POSITION
+from pipelines.maintenance.vacuum import tables_of
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+@dataclass(frozen=True)
+class Tidied:
+    """What was done to a table: properties and clustering that changed, files put together."""
+
+    table: str
+    changed: Mapping[str, str] = field(default_factory=dict)
+    files_before: int = 0
+    files_after: int = 0
+
+    def line(self) -> str:
+        """Return what to say of it; nothing where nothing was done."""
+        parts = [f"{key} is now {value}" for key, value in self.changed.items()]
+        if self.files_before:
+            parts.append(f"{self.files_before:,} files put together as {self.files_after:,}")
+        return f"{self.table}: {', '.join(parts)}" if parts else ""
+
+
+def tidy(spark: SparkSession, lake: Lake, pipeline: Pipeline) -> list[Tidied]:
+    """Tidy all tables of a pipeline that are in the lake; a second call changes nothing."""
+    owned = re.compile("|".join(_owned(pipeline)))
+    return [
+        _tidy(spark, lake, name, pipeline)
+        for name in tables_of(spark, lake)
+        if owned.fullmatch(name)
+    ]
+
+
+def _owned(pipeline: Pipeline) -> Iterator[str]:
+    """Yield patterns of the names of the tables that a pipeline writes."""
+    for source in pipeline.ingest.sources:
+        yield rf"bronze\.{source}(_files|_rejected)?"
+    for entity in pipeline.clean.entities:
+        yield rf"(silver|quarantine)\.{entity}"
+    yield rf"gold\.({pipeline.featurize.table}|{pipeline.normalize.training_set}(_folds)?)"
+    yield rf"predictions\.{pipeline.score.model}"
+    yield rf"monitoring\.({pipeline.score.model}_\w+|runs)"
+
+
+def _tidy(spark: SparkSession, lake: Lake, name: str, pipeline: Pipeline) -> Tidied:
+    from delta.tables import DeltaTable
+
+    place, settings = lake.path(name), pipeline.maintenance
+    detail: Any = DeltaTable.forPath(spark, place).detail().head()
+    changed = {
+        key: value
+        for key, value in properties(name, settings).items()
+        if detail["properties"].get(key) != value
+    }
+    if changed:
+        pairs = ", ".join(f"'{key}' = '{value}'" for key, value in changed.items())
+        statement = f"ALTER TABLE delta.`{place}` SET TBLPROPERTIES ({pairs})"
+        commit(spark, lake, name, lambda: spark.sql(statement))
+    table = Table.parse(name)
+    entity = pipeline.clean.entities.get(table.name) if table.layer == "silver" else None
+    if entity and list(entity.cluster_by) != list(detail["clusteringColumns"]):
+        columns = ", ".join(f"`{column}`" for column in entity.cluster_by)
+        by = f"({columns})" if columns else "NONE"
+        commit(spark, lake, name, lambda: spark.sql(f"ALTER TABLE delta.`{place}` CLUSTER BY {by}"))
+        changed["clustering"] = ", ".join(entity.cluster_by) or "none"
+    is_laid_out = POSITION in spark.read.format("delta").load(place).columns
+    if not settings.compact or is_laid_out:
+        return Tidied(name, changed)
+    with _sizes(spark, settings.file_mb):
+        metrics = commit(spark, lake, name, lambda: _optimize(spark, place))
+    return Tidied(name, changed, metrics["numFilesRemoved"], metrics["numFilesAdded"])
+
+
+def properties(name: str, settings: Maintenance) -> dict[str, str]:
+    """Return the properties that a table shall have."""
+    wanted = {
+        "delta.deletedFileRetentionDuration": _interval(settings.deleted_files_days),
+        "delta.logRetentionDuration": _interval(settings.log_days),
+    }
+    if Table.parse(name).layer == "silver":
+        # A changed row marks the old one, in place of its whole file being written again.
+        wanted["delta.enableDeletionVectors"] = "true"
+    return wanted
+
+
+def _interval(days: float) -> str:
+    whole = int(days)
+    return f"interval {whole} days" if whole == days else f"interval {int(days * 86_400)} seconds"
+
+
+def _optimize(spark: SparkSession, place: str) -> Any:
+    from delta.tables import DeltaTable
+
+    row = DeltaTable.forPath(spark, place).optimize().executeCompaction().head()
+    assert row is not None  # it answers with one row of numbers
+    return row["metrics"]
+
+
+@contextmanager
+def _sizes(spark: SparkSession, file_mb: int) -> Iterator[None]:
+    names = [f"spark.databricks.delta.optimize.{one}FileSize" for one in ("min", "max")]
+    before = {name: spark.conf.get(name, None) for name in names}
+    for name in names:
+        spark.conf.set(name, str(file_mb * 1_000_000))
+    try:
+        yield
+    finally:
+        for name, old in before.items():
+            if old is None:
+                spark.conf.unset(name)
+            else:
+                spark.conf.set(name, old)
