@@ -30,6 +30,7 @@ from pipelines.lake.catalog import Lake
 from pipelines.lake.commit import sign_commits
 from pipelines.lake.lock import write_lock
 from pipelines.lake.session import spark_session
+from pipelines.lineage.equations import check_equations
 from pipelines.lineage.records import Hashes, RunRecord, keep
 from pipelines.run import Progress, Run, StageResult, Stopwatch, new_run_id, resolve_place
 from pipelines.user_errors import user_errors
@@ -160,6 +161,7 @@ def _run(stage: str, run: Run) -> StageResult:
         with user_errors(stage, run), one_at_a_time(stage, run):
             sign_commits(run.run_id)
             result: StageResult = module.run(run)
+            check_equations(result)
             hashes = Hashes(_fingerprint(stage, run), code_hash())
             keep(run, RunRecord.of(run, result, started_at, hashes))
             stored = {"fingerprint": hashes.settings, "result": asdict(result)}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.cleaning import progress as state
 from pipelines.cleaning.casts import BOOKKEEPING, ORDER
-from pipelines.cleaning.duplicates import FATE, Snapshot
+from pipelines.cleaning.duplicates import FATE, Snapshot, is_of
 from pipelines.cleaning.fit import Fitted, columns_to_fit, fit_bounds, known_bounds
 from pipelines.cleaning.judge import Judgement, judge, refusal
 from pipelines.cleaning.outliers import fixed_bounds
@@ -18,6 +18,7 @@ from pipelines.config.clean import Entity
 from pipelines.config.ingest import Source
 from pipelines.lake.changes import rows_added
 from pipelines.lake.read import read_at
+from pipelines.quality.table_rules import TableResult
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -54,6 +55,15 @@ class Batch:
     fitted: Mapping[str, Fitted] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     refusal: str | None = None
+    table_results: tuple[TableResult, ...] = ()
+    came_from: state.Progress | None = None
+    """How far the entity was when the batch was prepared."""
+
+
+def snapshot_rows(batch: Batch) -> DataFrame:
+    """Return the batch's rows of the newest full snapshot."""
+    assert batch.snapshot is not None  # asked for only where there is one
+    return batch.rows.where(is_of(batch.snapshot))
 
 
 def prepare(run: Run, name: str, bronze: Bronze) -> Batch | None:
@@ -62,7 +72,7 @@ def prepare(run: Run, name: str, bronze: Bronze) -> Batch | None:
 
     pipeline, entity = run.pipeline, run.pipeline.clean.entities[name]
     table = f"bronze.{entity.source}"
-    before = state.read_progress(run.spark, run.lake, pipeline.name, name)
+    before = came_from = state.read_progress(run.spark, run.lake, pipeline.name, name)
     if before is not None and before.bronze_id != bronze.id:
         logger.warning("%s was made anew since %s was cleaned: all its rows are read", table, name)
         before = None
@@ -99,6 +109,7 @@ def prepare(run: Run, name: str, bronze: Bronze) -> Batch | None:
         fitted=fitted,
         notes=_notes(name, entity, judgement, fitted),
         refusal=refusal(rows, name, entity, judgement),
+        came_from=came_from,
     )
 
 

@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from pipelines.cleaning import progress as state
-from pipelines.cleaning.batch import Batch, no_rows
+from pipelines.cleaning.batch import Batch, no_rows, snapshot_rows
 from pipelines.cleaning.casts import ORDER, RAW
-from pipelines.cleaning.duplicates import FATE, is_of
+from pipelines.cleaning.duplicates import FATE
+from pipelines.cleaning.held import check_held
 from pipelines.cleaning.judge import prune_condition
 from pipelines.cleaning.treat import TOMBSTONE, silver_columns, treat
 from pipelines.config.clean import Entity
@@ -97,6 +98,7 @@ def quarantine_rows(rows: DataFrame, at: dt.datetime) -> DataFrame:
 def store(run: Run, batch: Batch) -> Written:
     """Write a batch. Repeated, it changes nothing more; progress is written last."""
     name, entity, fates = batch.name, batch.entity, batch.judgement.fates
+    _check_alone(run, batch)
     at = dt.datetime.now(dt.UTC)
     silver, quarantine = f"silver.{name}", f"quarantine.{name}"
     good, bad = silver_rows(batch.rows, entity, at), quarantine_rows(batch.rows, at)
@@ -121,11 +123,11 @@ def store(run: Run, batch: Batch) -> Written:
     removed, notes = 0, batch.notes
     silver_version = merged.version
     if batch.has_new_snapshot and not merged.was_empty:
-        gap = _gap_in_snapshot(run, batch)
+        gap = gap_in_snapshot(run, batch)
         if gap:
             notes = (*notes, f"{name}: no row was removed, {gap}")
         else:
-            keys = _snapshot_rows(batch).select(*entity.key).distinct()
+            keys = snapshot_rows(batch).select(*entity.key).distinct()
             absent = delete_absent(keys, run.lake, silver, entity.key)
             removed, silver_version = absent.deleted, absent.version
     counts = Counts(
@@ -140,16 +142,42 @@ def store(run: Run, batch: Batch) -> Written:
         removed=removed,
     )
     counts.check(name)
+    if fates["quarantined"]:
+        check_held(bad, run.lake, quarantine, quarantine_version, QUARANTINE_KEY)
+    if fates["kept"]:
+        # A row that removes its key by `delete_when` leaves nothing to look for.
+        stays = good.where(f"NOT {TOMBSTONE}") if entity.delete_when else good
+        check_held(stays, run.lake, silver, silver_version, entity.key, by.prune)
     last = {
         "run_id": run.run_id,
         "counts": asdict(counts),
-        "rules": [result.to_dict(name) for result in batch.judgement.rules],
+        "rules": [
+            *(result.to_dict(name) for result in batch.judgement.rules),
+            *({"entity": name, **result.to_dict()} for result in batch.table_results),
+        ],
     }
     progress = state.Progress(
         batch.bronze.version, batch.bronze.id, batch.snapshot, last, batch.newest
     )
+    _check_alone(run, batch)
     state.write_progress(run.spark, run.lake, run.pipeline.name, name, progress)
     return Written(counts, silver_version, quarantine_version, notes)
+
+
+def _check_alone(run: Run, batch: Batch) -> None:
+    """Raise LakeError where another run has moved the entity's progress on meanwhile.
+
+    A lake of this machine has a lock that sees to it; this is for the others.
+    """
+    now = state.read_progress(run.spark, run.lake, run.pipeline.name, batch.name)
+    if now != batch.came_from:
+        who = now.last.get("run_id") if now else None
+        raise LakeError(
+            f"another clean ({f'run {who}' if who else 'unknown'}) has moved '{batch.name}' on "
+            f"to version {now.bronze_version if now else 'none'} of bronze.{batch.entity.source} "
+            "while this run was at work; expected to be alone. Its progress stays as it is, and "
+            "no row is lost or doubled: run clean again."
+        )
 
 
 def create_tables(run: Run, name: str) -> None:
@@ -189,12 +217,7 @@ def check_schema(run: Run, table: str, rows: DataFrame) -> None:
     )
 
 
-def _snapshot_rows(batch: Batch) -> DataFrame:
-    assert batch.snapshot is not None  # asked for only where there is one
-    return batch.rows.where(is_of(batch.snapshot))
-
-
-def _gap_in_snapshot(run: Run, batch: Batch) -> str | None:
+def gap_in_snapshot(run: Run, batch: Batch) -> str | None:
     """Say why the newest snapshot can't be trusted to name all keys; None where it can."""
     from pyspark.sql import functions as F
 
@@ -203,7 +226,7 @@ def _gap_in_snapshot(run: Run, batch: Batch) -> str | None:
     has_no_key = F.lit(False)
     for name in batch.entity.key:
         has_no_key = has_no_key | F.col(f"`{name}`").isNull()
-    if not _snapshot_rows(batch).where(has_no_key).isEmpty():
+    if not snapshot_rows(batch).where(has_no_key).isEmpty():
         return f"the snapshot {file} holds rows without a key"
     ledger = f"bronze.{batch.entity.source}_files"
     if not table_exists(run.spark, run.lake, ledger):

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from pipelines.config.base import Names, Settings
+from pipelines.config.table_rules import TableRule
 from pipelines.errors import nearest
 
 Severity = Literal["warn", "quarantine", "fail"]
@@ -166,6 +167,8 @@ class Entity(Settings):
     """Further columns as SQL expressions over the columns above, in order. A row in which one
     can't be evaluated is quarantined with `derive:<column>`."""
     rules: tuple[Rule, ...] = ()
+    table_rules: tuple[TableRule, ...] = ()
+    """Expectations on the table as a whole, judged by what a run is about to write."""
     delete_when: str | None = None
     """SQL condition on the newest row of a key: true removes the key from silver."""
     cluster_by: tuple[str, ...] = ()
@@ -185,10 +188,17 @@ class Entity(Settings):
                 raise ValueError(f"column '{name}': names with a leading `_` are tidemill's own")
             if silver.count(name) > 1:
                 raise ValueError(f"column '{name}' is made twice (columns, flags and derive)")
-        rules = [rule.name for rule in self.rules]
+        rules = [rule.name for rule in (*self.rules, *self.table_rules)]
         for name in rules:
             if rules.count(name) > 1:
                 raise ValueError(f"two rules are named '{name}'")
+        for rule in self.table_rules:
+            for name in rule.named_columns:
+                if name not in silver:
+                    raise ValueError(
+                        f"table rule '{rule.name}' names '{name}', which is no column of the "
+                        f"entity.{nearest(name, silver)}"
+                    )
         for name in self.cluster_by:
             if name not in silver:
                 raise ValueError(f"`cluster_by` names '{name}'.{nearest(name, silver)}")

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from pipelines.config.base import Names, Settings
+from pipelines.config.table_rules import TableRule
 from pipelines.errors import nearest
 
 
@@ -77,6 +78,10 @@ class Featurize(Settings):
     label_days: int = Field(0, ge=0)
     """Days after which a row's label is known at the latest. The daily DAG makes the rows of that
     many days again, so that their labels reach the table."""
+
+    table_rules: tuple[TableRule, ...] = ()
+    """Expectations on the rows that a run is about to write. `references` may name tables that
+    are in `reads`."""
 
     @model_validator(mode="after")
     def _one_way(self) -> Featurize:

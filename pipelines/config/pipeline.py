@@ -16,6 +16,7 @@ from pipelines.config.maintenance import Maintenance
 from pipelines.config.normalize import DateSplit, Normalize
 from pipelines.config.schedule import Schedule
 from pipelines.config.score import Monitor, Score
+from pipelines.config.table_rules import References
 from pipelines.config.train import Promote, Train
 from pipelines.errors import nearest
 
@@ -102,6 +103,7 @@ class Pipeline(Settings):
                         f"entity.{nearest(part, silver)}"
                     )
         tables = [f"silver.{name}" for name in self.clean.entities]
+        self._check_references(tables)
         for table in self.featurize.reads:
             if table not in tables:
                 raise ValueError(
@@ -109,3 +111,24 @@ class Pipeline(Settings):
                     f"{nearest(table, tables)}"
                 )
         return self
+
+    def _check_references(self, tables: list[str]) -> None:
+        places = {f"clean.entities.{n}": e.table_rules for n, e in self.clean.entities.items()}
+        for place, rules in {**places, "featurize": self.featurize.table_rules}.items():
+            known = list(self.featurize.reads) if place == "featurize" else tables
+            for rule in rules:
+                if not isinstance(rule, References):
+                    continue
+                where = f"`{place}.table_rules`: '{rule.name}'"
+                if rule.table not in known:
+                    raise ValueError(
+                        f"{where} names the table '{rule.table}'; expected one of "
+                        f"{', '.join(known)}.{nearest(rule.table, known)}"
+                    )
+                entity = self.clean.entities[rule.table.removeprefix("silver.")]
+                columns = [*entity.columns, *entity.derive]
+                for name in rule.their_columns:
+                    if name not in columns:
+                        raise ValueError(
+                            f"{where}: {rule.table} has no column '{name}'.{nearest(name, columns)}"
+                        )

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.errors import FeedError, TableNotFound, VersionNotFound
+from pipelines.lake.catalog import Lake
 from pipelines.lake.deletion_vector import DeletionVector
 from pipelines.lake.storage import TableFiles
 
@@ -88,6 +89,21 @@ def read_state(files: TableFiles, version: int | None = None) -> TableState:
             state.apply(action)
     _check_features(files, state)
     return state
+
+
+def committed_by(lake: Lake, table: str, version: int) -> str | None:
+    """Return the run id that a commit carries; None where it has none or its log is gone."""
+    files = TableFiles(lake.path(table))
+    name = f"{LOG}/{version:020d}.json"
+    if name.rpartition("/")[2] not in files.names(LOG):
+        return None
+    for action in _stored_actions(files, name):
+        if "commitInfo" in action:
+            found = action["commitInfo"].get("userMetadata")
+            if found and found.startswith("{"):  # a commit that notes more than its run
+                found = json.loads(found).get("run_id")
+            return str(found) if found else None
+    return None
 
 
 def _checkpoints(names: list[str]) -> dict[int, list[str]]:

@@ -17,10 +17,11 @@ def arrow_tables(
 ) -> Iterator[pa.Table]:
     """Yield the live rows of a table file by file; nothing where it does not exist.
 
-    Columns that a file lacks (they came later) are left out of its part, and so are those that a
-    table is partitioned by.
+    Columns that a file lacks (they came later) are left out of its part; those that a table is
+    partitioned by are added, as text.
     """
     import numpy as np
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     from pipelines.lake.snapshot import take_snapshot
@@ -33,11 +34,14 @@ def arrow_tables(
     files = TableFiles(snapshot.table)
     for file in snapshot.files:
         with files.open(file.path) as handle:
-            rows = pq.ParquetFile(handle).read(columns=columns)
+            rows = pq.ParquetFile(handle, coerce_int96_timestamp_unit="us").read(columns=columns)
         if file.deletion_vector is not None:
             lives = np.ones(file.num_stored_rows, bool)
             lives[file.deletion_vector.deleted_rows(files)] = False
             rows = rows.filter(lives)
+        for name, value in file.partition_values.items():
+            if name not in rows.column_names and (columns is None or name in columns):
+                rows = rows.append_column(name, pa.array([value] * len(rows), pa.string()))
         yield rows
 
 

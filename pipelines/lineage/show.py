@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 
 from pipelines.errors import TableNotFound, UsageError, nearest
 from pipelines.lake.catalog import Lake, Table
+from pipelines.lake.delta_log import committed_by
 from pipelines.lake.rows import rows_of
 from pipelines.lineage.records import RunRecord, read_records
 from pipelines.lineage.trace import Origin, lines, trace
@@ -49,7 +51,7 @@ def origin_in(lakes: Sequence[Lake], table: str, version: int | None) -> tuple[L
     for lake in lakes:
         records = read_records(lake)
         known |= {written for one in records for written in one.written}
-        origin = trace(records, name, version)
+        origin = trace(records, name, version, functools.partial(committed_by, lake))
         if origin is not None and origin.run is not None:
             return lake, origin
     at = "" if version is None else f" at version {version}"

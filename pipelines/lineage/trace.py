@@ -20,10 +20,22 @@ class Origin:
     version: int
     run: RunRecord | None
     earlier: int = 0
+    left_by: str | None = None
+    """The run that committed, where it was stopped before it was recorded: `run` then found its
+    work done, and so knows what it was made from."""
     inputs: tuple[Origin, ...] = ()
 
 
-def trace(records: Sequence[RunRecord], table: str, version: int | None = None) -> Origin | None:
+Committer = Callable[[str, int], str | None]
+"""Gives the run id that the commit of a table's version carries; None where that is not known."""
+
+
+def trace(
+    records: Sequence[RunRecord],
+    table: str,
+    version: int | None = None,
+    committed_by: Committer = lambda _table, _version: None,
+) -> Origin | None:
     """Return where a table at a version (by default its newest) came from.
 
     None where no record tells of the table. `records` are in the order of time.
@@ -33,27 +45,35 @@ def trace(records: Sequence[RunRecord], table: str, version: int | None = None) 
         if not known:
             return None
         version = max(one.written[table] for one in known)
-    return _origin(records, table, version, frozenset())
+    return _origin(records, table, version, committed_by, frozenset())
 
 
 def _origin(
-    records: Sequence[RunRecord], table: str, version: int, above: frozenset[str]
+    records: Sequence[RunRecord],
+    table: str,
+    version: int,
+    committed_by: Committer,
+    above: frozenset[str],
 ) -> Origin:
-    # A run that found nothing new names the version it left alone: the first to name it wrote it.
-    writers: dict[int, RunRecord] = {}
+    # A run that found nothing new names the version it left alone, too.
+    namers: dict[int, list[RunRecord]] = {}
     for one in records:
         if table in one.written and one.written[table] <= version:
-            writers.setdefault(one.written[table], one)
-    if not writers:
+            namers.setdefault(one.written[table], []).append(one)
+    if not namers:
         return Origin(table, version, None)
-    written = max(writers)
-    run = writers[written]
+    written = max(namers)
+    # The commit itself says whose it is; of an older release's commit, the first to name it.
+    author = committed_by(table, written)
+    own = [one for one in namers[written] if one.run_id == author]
+    run = (own or namers[written])[0]
+    left_by = author if author and not own else None
     inputs = tuple(
-        _origin(records, name, at, above | {table})
+        _origin(records, name, at, committed_by, above | {table})
         for name, at in run.read.items()
         if name not in above and name != table
     )
-    return Origin(table, written, run, len(writers) - 1, inputs)
+    return Origin(table, written, run, len(namers) - 1, left_by, inputs)
 
 
 def lines(
@@ -71,7 +91,8 @@ def lines(
     runs = "run" if origin.earlier == 1 else "runs"
     earlier = f", after {origin.earlier} earlier {runs}" if origin.earlier else ""
     day = f" for {run.date}" if run.date else ""
-    yield f"{name}  <- {run.stage}{day}, run {run.run_id}{earlier}"
+    left = f", which found it as run {origin.left_by} had left it" if origin.left_by else ""
+    yield f"{name}  <- {run.stage}{day}, run {run.run_id}{left}{earlier}"
     for one in origin.inputs:
         yield from lines(one, landed, depth + 1)
     if run.stage == "ingest":

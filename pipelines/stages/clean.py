@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
 from pipelines.cleaning.batch import Batch, Bronze, prepare
+from pipelines.cleaning.gates import judge_tables
 from pipelines.cleaning.judge import count_reasons
 from pipelines.cleaning.store import Counts, Written, create_tables, store
 from pipelines.errors import QualityError, TableNotFound
 from pipelines.lake.changes import table_id
 from pipelines.lake.read import latest_version, table_exists
+from pipelines.quality.table_rules import TableResult
 from pipelines.run import Run, StageResult, Stopwatch
 
 logger = logging.getLogger(__name__)
@@ -51,9 +53,15 @@ def run(run: Run) -> StageResult:
         for batch in _each(delivered, lambda name: prepare(run, name, delivered[name])):
             if batch is not None:
                 batches[batch.name] = batch
-        _refuse(run, batches)
+        judged = judge_tables(run, batches)
+        _refuse(run, batches, judged)
+        batches = {
+            name: replace(batch, table_results=tuple(judged.get(name, ())))
+            for name, batch in batches.items()
+        }
         written = dict(zip(batches, _each(batches, lambda n: store(run, batches[n])), strict=True))
         result = _result(run, bronze, batches, written, watch)
+        result.details["table_rules"] = _tell(run, judged)
     finally:
         for batch in batches.values():
             batch.rows.unpersist()
@@ -80,15 +88,29 @@ def _each(names: Iterable[str], work: Callable[[str], _Answer]) -> Iterator[_Ans
         yield from pool.map(work, names)
 
 
-def _refuse(run: Run, batches: Mapping[str, Batch]) -> None:
+def _refuse(
+    run: Run, batches: Mapping[str, Batch], judged: Mapping[str, Sequence[TableResult]]
+) -> None:
     """Raise QualityError where a rule of severity `fail` is broken."""
     said = [batch.refusal for batch in batches.values() if batch.refusal is not None]
+    every = [result for results in judged.values() for result in results]
+    said += [one.line() for one in every if not one.is_ok and one.severity == "fail"]
     if said:
         raise QualityError(
             "\n".join(said) + "\nNothing was written. Deliver corrected rows (a newer row of the "
             "same key mends this), or change the rule or its severity under `clean.entities` in "
             f"conf/{run.pipeline.name}/pipeline.yml; then run clean again."
         )
+
+
+def _tell(run: Run, judged: Mapping[str, Sequence[TableResult]]) -> list[dict[str, Any]]:
+    """Warn of broken table rules; return how all of them fared."""
+    every = [result for results in judged.values() for result in results]
+    for result in every:
+        if not result.is_ok:
+            logger.warning("clean %s: %s", run.pipeline.name, result.line())
+            run.progress({"event": "note", "text": result.line()})
+    return [result.to_dict() for result in every]
 
 
 def _result(

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.features.covered import add_covered
 from pipelines.features.days import Days, described
 from pipelines.features.due import Due, days_due
+from pipelines.features.gate import judge_features
 from pipelines.features.query import Span, SqlFile, Tables, run_function, run_sql
 from pipelines.features.refresh import NOTE, MadeFrom
 from pipelines.features.rows import RowCounts, check_columns, check_rows, check_same_columns
@@ -49,9 +50,13 @@ def run(run: Run) -> StageResult:
     tables = _open(run, versions)
     due = days_due(run, target, tables, now, resolved)
     details = _say(run, due)
-    counts, written = RowCounts(0, 0, 0), {}
+    counts, written, held = RowCounts(0, 0, 0), {}, 0
     if due.days:
-        counts, written[str(target)] = _make(run, target, tables, due, now)
+        counts, judged, written[str(target)] = _make(run, target, tables, due, now)
+        if judged:
+            details["table_rules"] = judged
+        made = read_at(run.spark, run.lake, target, written[str(target)])
+        held = made.where(_where(settings.date, due.days)).count()
         # `score` tells by it a day without rows from one that was never made.
         for days in due.days:
             add_covered(run.spark, run.lake, run.pipeline.name, days)
@@ -68,7 +73,8 @@ def run(run: Run) -> StageResult:
         read=versions,
         written=written,
         counts={
-            "rows_out": counts.rows,
+            "rows_computed": counts.rows,
+            "rows_out": held,
             "days": counts.days,
             "rows_without_label": counts.without_label,
         },
@@ -105,8 +111,11 @@ def _open(run: Run, versions: dict[str, int]) -> Tables:
 
 def _make(
     run: Run, target: Table, tables: Tables, due: Due, now: MadeFrom
-) -> tuple[RowCounts, int]:
-    """Compute, check and write the rows of the days; return the counts and the version."""
+) -> tuple[RowCounts, list[dict[str, Any]], int]:
+    """Compute, judge and write the rows of the days.
+
+    Returns the counts, how the table rules fared, and the table's version.
+    """
     settings = run.pipeline.featurize
     spans = [Span(first, last, run.pipeline.timezone) for first, last in due.days]
     with ExitStack() as keep:
@@ -125,7 +134,9 @@ def _make(
         # Of a run that makes only the days asked for, other days may be older than it.
         is_current = due.is_whole or bool(settings.sources)
         note = {NOTE: now.to_dict()} if is_current else None
-        return counts, replace_slice(laid_out, run.lake, target, where, [settings.date], note=note)
+        judged = judge_features(run, laid_out, counts, due.days[0][0], where, tables.__getitem__)
+        version = replace_slice(laid_out, run.lake, target, where, [settings.date], note=note)
+        return counts, judged, version
 
 
 def _rows(run: Run, tables: Tables, spans: Sequence[Span], keep: ExitStack) -> DataFrame:

@@ -124,8 +124,11 @@ def run(run: Run) -> StageResult:
         read=tables,
         written=written,
         counts={
+            "rows_in": _of_days(predictions, (first, last)).count(),
             "predictions": overall.num_rows,
             "labelled": overall.num_labelled,
+            "replaced": sum(day.num_rows for day in judged.all) - overall.num_rows,
+            "unlabelled": sum(day.num_rows - day.num_labelled for day in judged.in_use),
             "features_drifted": sum(drift.severity == "fail" for drift in drifts),
             "checks_broken": sum(not check.is_ok for check in checks),
         },
@@ -224,14 +227,19 @@ def _window(run: Run, predictions: DataFrame) -> tuple[dt.date, dt.date]:
     if last is None:
         raise ScoringError("there are no predictions to monitor; run `tidemill score` first.")
     first = run.since or last - dt.timedelta(days=run.pipeline.monitor.window_days - 1)
-    days = predictions.where(F.col("scoring_date").between(F.lit(first), F.lit(last)))
-    if days.isEmpty():
+    if _of_days(predictions, (first, last)).isEmpty():
         covered = f"they cover {found[0]} to {found[1]}" if found and found[0] else "there are none"
         raise ScoringError(
             f"no predictions for {first} to {last}; {covered}. Run `tidemill score` for those "
             "days, or give another --date."
         )
     return first, last
+
+
+def _of_days(predictions: DataFrame, days: tuple[dt.date, dt.date]) -> DataFrame:
+    from pyspark.sql import functions as F
+
+    return predictions.where(F.col("scoring_date").between(*map(F.lit, days)))
 
 
 def _performance(
@@ -246,7 +254,7 @@ def _performance(
 
     settings = run.pipeline.featurize
     first, last = days
-    scored = predictions.where(F.col("scoring_date").between(F.lit(first), F.lit(last)))
+    scored = _of_days(predictions, days)
     label = F.col(settings.label) if settings.label else F.lit(None)
     labels = features.where(F.col(settings.date).between(F.lit(first), F.lit(last)))
     labels = labels.select(*settings.key, label.cast("double").alias("label"))

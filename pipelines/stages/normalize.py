@@ -86,7 +86,10 @@ def run(run: Run) -> StageResult:
         run_id=run.run_id,
         read=read,
         written=written,
-        counts=census.counts(),
+        counts={
+            **census.counts(),
+            "rows_out": read_at(spark, lake, target, version).count(),
+        },
         details={
             "feature_spec": lake.state(pipeline.name, "normalize", name),
             "is_new": is_new,

@@ -91,7 +91,7 @@ def run(run: Run) -> StageResult:
             prune=f"target.scoring_date BETWEEN DATE'{first}' AND DATE'{last}'",
         )
         inserted, written = merged.inserted, {str(target): merged.version}
-        _check_all_scored(run, target, resolved["model_version"], first, last, num_rows)
+        _check_all_scored(run, target, wanted, resolved["model_version"], first, last)
     else:
         inserted, written = 0, _standing(run, target)
     result = StageResult(
@@ -186,13 +186,28 @@ def _already_scored(
 
 
 def _check_all_scored(
-    run: Run, target: Table, model_version: int, first: dt.date, last: dt.date, num_rows: int
+    run: Run, target: Table, wanted: DataFrame, model_version: int, first: dt.date, last: dt.date
 ) -> None:
-    """Hold the stage's equation: every feature row of the range has a prediction."""
+    """Hold the stage's equation: every feature row of the range has one prediction."""
+    from pyspark.sql import functions as F
+
     scored = _already_scored(run, target, model_version, first, last)
-    found = 0 if scored is None else scored.count()
-    if found < num_rows:
+    assert scored is not None  # it has just been written
+    key = list(run.pipeline.featurize.key)
+    times = scored.groupBy(*key).agg(F.count(F.lit(1)).alias("_times"))
+    found = (
+        wanted.select(*key)
+        .join(times, on=key, how="left")
+        .agg(
+            F.count_if(F.col("_times").isNull()), F.count_if(F.col("_times") > 1), F.count(F.lit(1))
+        )
+        .head()
+    )
+    assert found is not None  # an aggregate without groups is one row
+    lost, doubled, num_rows = found
+    if lost or doubled:
         raise ScoringError(
-            f"{num_rows} feature rows of {first} to {last} have only {found} predictions of model "
-            f"version {model_version} in {target}. Run `tidemill score` for these days again."
+            f"of {num_rows} feature rows of {first} to {last}, {lost} have no prediction of model "
+            f"version {model_version} in {target} and {doubled} have several; expected one each. "
+            "Run `tidemill score` for these days again."
         )

@@ -119,6 +119,13 @@ class Loop:
                     "loss": now.loss_sum / (now.weight_sum or 1.0),
                 }
             )
+        if round(now.row_sum) != part.num_rows:
+            raise TrainingError(
+                f"epoch {now.epoch + 1} trained on {now.row_sum:,.0f} rows; expected each of the "
+                f"{part.num_rows:,} rows of the training split once. Was a file of the training "
+                "set changed meanwhile? Run `tidemill normalize` and train again under a new run "
+                "id."
+            )
         self._end_epoch()
 
     def _add(self, steps: Steps, total: int) -> None:

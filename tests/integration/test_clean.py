@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 from chispa import assert_df_equality
@@ -13,7 +14,7 @@ from pipelines.cleaning import store
 from pipelines.config import Pipeline
 from pipelines.config.clean import Clean
 from pipelines.config.ingest import Ingest, Source
-from pipelines.errors import QualityError, SchemaError, TableNotFound
+from pipelines.errors import LakeError, QualityError, SchemaError, TableNotFound
 from pipelines.lake import files
 from pipelines.lake.changes import FEED, switch_on_feed
 from pipelines.lake.read import latest_version
@@ -334,3 +335,45 @@ def test_settings_that_no_longer_fit_the_table_are_refused_and_a_null_column_is_
     columns = {"id": {"type": "int"}, "v": {"type": "int"}}
     with pytest.raises(SchemaError, match=r"'v' is double, settings say int.*clean all of bronze"):
         shop.run(columns=columns)
+
+
+def test_a_row_that_a_merge_loses_or_doubles_stops_the_run_before_its_progress(shop, monkeypatch):
+    shop.deliver([("1", "1"), ("2", "2"), ("3", "3")])
+    shop.run()
+    before = shop.state()
+    shop.deliver([("4", "4"), ("5", "5")], "b.csv", DAY2)
+    whole = store.upsert
+
+    def losing(df, *args, **more):
+        return whole(df.where("id <> 4"), *args, **more)
+
+    def doubling(df, lake, table, *args, **more):
+        found = whole(df, lake, table, *args, **more)
+        df.write.format("delta").mode("append").save(lake.path(table))
+        return replace(found, version=latest_version(df.sparkSession, lake, table))
+
+    for broken, said in ((losing, "of 1 rows the key is missing, of 0"), (doubling, "of 2 it is")):
+        monkeypatch.setattr(store, "upsert", broken)
+        with pytest.raises(LakeError, match=said):
+            shop.run()
+        assert shop.state() == before
+    monkeypatch.undo()
+
+
+def test_progress_that_another_run_moved_on_meanwhile_is_not_moved_back(shop, monkeypatch):
+    """As on a store where no lock keeps a second driver out."""
+    shop.deliver([("1", "1")])
+    whole = store.upsert
+
+    def overtaken(*args, **more):
+        monkeypatch.setattr(store, "upsert", whole)
+        shop.deliver([("2", "2")], "b.csv", DAY2)
+        shop.run(run_id="faster")
+        return whole(*args, **more)
+
+    monkeypatch.setattr(store, "upsert", overtaken)
+    with pytest.raises(LakeError, match=r"another clean \(run faster\) has moved 'readings' on"):
+        shop.run()
+    assert shop.state()["last"]["run_id"] == "faster"
+    assert went(shop.run()) == {}
+    assert shop.silver() == {(1, 1.0), (2, 2.0)}

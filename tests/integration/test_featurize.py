@@ -214,7 +214,9 @@ def test_without_a_date_the_whole_table_is_made_anew_with_the_columns_of_the_que
     sell(spark, lake, [(FIRST, "a", 1), (SECOND, "a", 2)])
     result = run_stage("featurize", shop(RANGE))
     assert result.details == {"since": "2024-01-01", "until": "2024-01-02"}
-    assert result.counts == {"rows_out": 2, "days": 2, "rows_without_label": 2}
+    assert result.counts == {
+        "rows_computed": 2, "rows_out": 2, "days": 2, "rows_without_label": 2,
+    }  # fmt: skip
     sell(spark, lake, [(SECOND, "a", 5)])
     wider = RANGE.replace("*,", "*, n * 2 AS twice,")
     run_stage("featurize", shop(wider))

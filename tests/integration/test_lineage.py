@@ -7,6 +7,8 @@ import datetime as dt
 import pytest
 
 from pipelines.errors import TableNotFound, UsageError
+from pipelines.lake.commit import sign_commits
+from pipelines.lake.delta_log import committed_by
 from pipelines.lake.write import append_once
 from pipelines.lineage.records import Hashes, RunRecord, keep, read_records
 from pipelines.lineage.show import lineage_lines, origin_in, run_lines, runs_of
@@ -55,6 +57,20 @@ def test_from_a_table_to_its_landing_files(open_test_run, spark) -> None:
         TableNotFound, match=r"wrote silver\.b; known tables.*Did you mean 'silver\.a'"
     ):
         origin_in([run.lake], "silver.b", None)
+
+
+def test_a_version_belongs_to_the_run_that_committed_it(open_test_run, spark) -> None:
+    run = open_test_run()
+    sign_commits("stopped")
+    version = append_once(spark.range(1).toDF("id"), run.lake, "silver.a", "test", 1)
+    assert committed_by(run.lake, "silver.a", version) == "stopped"
+    assert committed_by(run.lake, "silver.a", version + 1) is None
+    assert committed_by(run.lake, "silver.b", 0) is None
+    note(run, "clean", 1, written={"silver.a": version})
+    _, origin = origin_in([run.lake], "silver.a", None)
+    assert list(lineage_lines(run.lake, origin)) == [
+        f"silver.a@{version}  <- clean, run {run.run_id}, which found it as run stopped had left it"
+    ]
 
 
 def test_runs_are_shown_by_stage(open_test_run) -> None:

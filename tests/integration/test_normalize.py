@@ -127,6 +127,7 @@ def test_rows_with_a_label_are_split_transformed_and_counted(workshop) -> None:
 
     assert result.counts == {
         "rows_in": 9, "rows_unlabelled": 1, "train": 4, "validation": 1, "test": 2, "outside": 1,
+        "rows_out": 7,
     }  # fmt: skip
     assert result.read == {"gold.flights": 0}
     assert result.written == {TRAINING: latest_version(workshop.spark, workshop.lake, TRAINING)}

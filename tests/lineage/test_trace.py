@@ -57,6 +57,23 @@ def test_a_run_that_found_nothing_new_is_not_taken_for_the_writer() -> None:
     assert origin.earlier == 0
 
 
+def test_a_run_that_was_stopped_after_its_commit_is_named_beside_the_one_that_found_its_work():
+    # r4's commit of silver is that of a run which was killed before it was recorded.
+    authors = {("silver.a", 2): "killed", ("gold.f", 1): "r5"}
+    origin = trace(RECORDS, "gold.f", 1, lambda *at: authors.get(at))
+    assert list(lines(origin, nothing))[:2] == [
+        "gold.f@1  <- featurize, run r5, after 1 earlier run",
+        "  silver.a@2  <- clean, run r4, which found it as run killed had left it, "
+        "after 1 earlier run",
+    ]
+
+
+def test_a_commit_belongs_to_the_run_it_carries_though_another_named_it_first() -> None:
+    authors = {("predictions.m", 0): "r7"}
+    origin = trace(RECORDS, "predictions.m", 0, lambda *at: authors.get(at))
+    assert (origin.run.run_id, origin.left_by) == ("r7", None)
+
+
 def test_a_version_between_two_writes_came_from_the_one_before() -> None:
     later = [*RECORDS, record(9, "score", {"gold.f": 1}, {"predictions.m": 5})]
     assert trace(later, "predictions.m", 4).version == 1

@@ -1,0 +1,118 @@
+"""An entity's table rules, judged by the silver table as it is about to be."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from pipelines.cleaning.batch import Batch, snapshot_rows
+from pipelines.cleaning.casts import ORDER
+from pipelines.cleaning.duplicates import FATE
+from pipelines.cleaning.progress import read_progress
+from pipelines.cleaning.store import gap_in_snapshot
+from pipelines.cleaning.treat import TOMBSTONE, silver_columns
+from pipelines.errors import TableNotFound
+from pipelines.lake.read import latest_version, read_at, table_exists
+from pipelines.quality.table_rules import Outlook, TableResult, end_of_day, judge_table
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from pipelines.run import Run
+
+_IS_NEW = "_is_new"
+
+
+def judge_tables(run: Run, batches: Mapping[str, Batch]) -> dict[str, list[TableResult]]:
+    """Judge the table rules of all entities, also of those to which nothing new has come."""
+    return {
+        name: judge_table(entity.table_rules, _outlook(run, name, batches))
+        for name, entity in run.pipeline.clean.entities.items()
+        if entity.table_rules and (name in batches or _silver(run, name) is not None)
+    }
+
+
+def table_after(
+    silver: DataFrame | None, kept: DataFrame, key: Sequence[str], content: Sequence[str]
+) -> DataFrame:
+    """Return the content that a merge of the kept rows will leave, by the same order rule."""
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F
+
+    if TOMBSTONE not in kept.columns:
+        kept = kept.withColumn(TOMBSTONE, F.lit(False))
+    columns = [F.col(f"`{name}`") for name in (*content, *ORDER)]
+    every = kept.select(*columns, TOMBSTONE, F.lit(True).alias(_IS_NEW))
+    if silver is not None:
+        there = [F.col(f"`{name}`") for name in (*content, *ORDER) if name in silver.columns]
+        old = silver.select(*there, F.lit(False).alias(TOMBSTONE), F.lit(False).alias(_IS_NEW))
+        every = every.unionByName(old, allowMissingColumns=True)
+    newest_first = Window.partitionBy(*[F.col(f"`{name}`") for name in key]).orderBy(
+        *[F.col(name).desc() for name in ORDER], F.col(_IS_NEW).asc()
+    )
+    newest = every.withColumn("_rank", F.row_number().over(newest_first)).where("_rank = 1")
+    return newest.where(f"NOT {TOMBSTONE}").select(*[F.col(f"`{name}`") for name in content])
+
+
+def _outlook(run: Run, name: str, batches: Mapping[str, Batch]) -> Outlook:
+    from pyspark.sql import functions as F
+
+    batch = batches.get(name)
+    progress = read_progress(run.spark, run.lake, run.pipeline.name, name)
+    last = progress.last.get("counts", {}) if progress else {}
+
+    def num_table() -> int | None:
+        silver = _silver(run, name)
+        return None if silver is None else silver.count()
+
+    return Outlook(
+        name=f"silver.{name}",
+        new_rows=batch.rows.where(F.col(FATE) == "kept") if batch else None,
+        table=lambda: _after(run, name, batches),
+        num_new=batch.judgement.rows_in if batch else 0,
+        num_before=last.get("rows_in"),
+        num_table=num_table,
+        as_of=_as_of(run, name, batch),
+        referred=lambda table: _after(run, table.removeprefix("silver."), batches),
+    )
+
+
+def _after(run: Run, name: str, batches: Mapping[str, Batch]) -> DataFrame:
+    """Return the content of a silver table as this run will leave it."""
+    from pyspark.sql import functions as F
+
+    entity, batch = run.pipeline.clean.entities[name], batches.get(name)
+    silver, content = _silver(run, name), silver_columns(entity)
+    if batch is None:
+        if silver is None:
+            raise TableNotFound(
+                f"there is no table silver.{name} in the lake {run.lake.root}, which a table rule "
+                f"looks at. Run `tidemill ingest {run.pipeline.name}` first."
+            )
+        return silver
+    kept = batch.rows.where(F.col(FATE) == "kept")
+    after = table_after(silver, kept, entity.key, content)
+    if not batch.has_new_snapshot or gap_in_snapshot(run, batch):
+        return after
+    keys = snapshot_rows(batch).select(*[F.col(f"`{one}`") for one in entity.key]).distinct()
+    return after.join(keys, on=list(entity.key), how="left_semi")
+
+
+def _silver(run: Run, name: str) -> DataFrame | None:
+    table = f"silver.{name}"
+    if not table_exists(run.spark, run.lake, table):
+        return None
+    return read_at(run.spark, run.lake, table, latest_version(run.spark, run.lake, table))
+
+
+def _as_of(run: Run, name: str, batch: Batch | None) -> dt.datetime | None:
+    from pyspark.sql import functions as F
+
+    if run.date is not None:
+        return end_of_day(run.date, run.pipeline.timezone)
+    rows = batch.rows if batch else _silver(run, name)
+    found = rows.agg(F.unix_micros(F.max(ORDER[0]))).head() if rows is not None else None
+    if found is None or found[0] is None:
+        return None
+    return dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=found[0])

@@ -1,0 +1,80 @@
+"""The table rules of features, judged before the rows are written."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from pipelines.errors import QualityError
+from pipelines.features.rows import RowCounts
+from pipelines.lake.catalog import Table
+from pipelines.lake.read import latest_version, read_at, table_exists
+from pipelines.quality.table_rules import Outlook, end_of_day, judge_table
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from pipelines.run import Run
+
+logger = logging.getLogger(__name__)
+
+
+def judge_features(
+    run: Run,
+    rows: DataFrame,
+    counts: RowCounts,
+    first: dt.date,
+    where: str,
+    silver: Callable[[str], DataFrame],
+) -> list[dict[str, Any]]:
+    """Return how the table rules fare with the rows that are to replace those of `where`.
+
+    Rows are counted by day: `new_rows` against those of the last day before the `first`. Raises
+    QualityError where a rule of severity `fail` is broken.
+    """
+    from pyspark.sql import functions as F
+
+    settings = run.pipeline.featurize
+    if not settings.table_rules:
+        return []
+    target = Table("gold", settings.table)
+    there: DataFrame | None = None
+    if table_exists(run.spark, run.lake, target):
+        session = rows.sparkSession
+        there = read_at(session, run.lake, target, latest_version(run.spark, run.lake, target))
+
+    def table() -> DataFrame:
+        if there is None or where == "true":
+            return rows
+        return there.where(f"NOT ({where})").unionByName(rows, allowMissingColumns=True)
+
+    before = None
+    if there is not None:
+        earlier = there.where(F.col(settings.date) < F.lit(first))
+        by_day = earlier.groupBy(settings.date).count().orderBy(F.desc(settings.date)).head()
+        before = by_day["count"] if by_day else None
+    outlook = Outlook(
+        name=str(target),
+        new_rows=rows,
+        table=table,
+        num_new=counts.rows // max(counts.days, 1),
+        num_before=before,
+        num_table=lambda: None if there is None else there.count(),
+        as_of=end_of_day(run.date, run.pipeline.timezone) if run.date else None,
+        referred=silver,
+    )
+    results = judge_table(settings.table_rules, outlook)
+    broken = [result for result in results if not result.is_ok]
+    refused = [result.line() for result in broken if result.severity == "fail"]
+    if refused:
+        raise QualityError(
+            "\n".join(refused) + f"\nNothing was written to {target}. Mend what `clean` has put "
+            "into silver, or change the rule or its severity under `featurize.table_rules` in "
+            f"conf/{run.pipeline.name}/pipeline.yml; then run featurize again."
+        )
+    for result in broken:
+        logger.warning("featurize %s: %s", run.pipeline.name, result.line())
+        run.progress({"event": "note", "text": result.line()})
+    return [result.to_dict() for result in results]
