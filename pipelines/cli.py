@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import typer
 
-from pipelines.commands import checking, looking, upkeep, whole
+from pipelines.commands import checking, looking, quarantine, upkeep, whole
 from pipelines.commands.stages import add_stages
 from pipelines.terminal import Group
 
@@ -41,6 +41,7 @@ add_stages(app)
 for _panel, _commands in _PANELS.items():
     for _command in _commands:
         app.command(rich_help_panel=_panel)(_command)
+app.add_typer(quarantine.app, name="quarantine", rich_help_panel="Tending the lake")
 
 
 def stage_main(stage: str) -> None:

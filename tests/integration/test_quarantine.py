@@ -1,0 +1,197 @@
+"""Rejected rows are looked at, corrected and put back."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from pipelines.cleaning.quarantine import Choice, lines, read_csv, rejected_rows, write_csv
+from pipelines.cleaning.release import release
+from pipelines.config import Pipeline
+from pipelines.config.clean import Clean
+from pipelines.errors import LakeError, UsageError
+from pipelines.lake.rows import rows_of
+from pipelines.run import Run
+from tests.integration.test_clean import DAY1, DAY2, DAY3, Workshop, went
+
+pytestmark = pytest.mark.spark
+RULES = [{"name": "below_hundred", "check": "v < 100"}]
+
+
+class Shop(Workshop):
+    def rejected(self, choice=None):
+        rows = rejected_rows(self.lake, self.pipeline(), "readings")
+        return rows if choice is None else choice.of(rows)
+
+    def pipeline(self):
+        entity = {
+            "source": "readings",
+            "key": "id",
+            "columns": {"id": {"type": "int"}, "v": {"type": "double"}},
+            "rules": RULES,
+        }
+        return Pipeline.model_construct(
+            name="shop", clean=Clean.model_validate({"entities": {"readings": entity}})
+        )
+
+    def release(self, choice, run_id="by-hand", **changes):
+        from dataclasses import replace
+
+        rows = [replace(one, changes=changes) for one in self.rejected(choice)]
+        return release(Run(self.pipeline(), self.spark, self.lake, run_id), "readings", rows, "ann")
+
+    def releases(self):
+        return rows_of(self.lake, "monitoring.quarantine_releases")
+
+
+@pytest.fixture
+def shop(spark, lake):
+    shop = Shop(spark, lake)
+    shop.deliver([("1", "1"), ("2", "200"), ("x", "3"), ("4", "400")], "a.csv", DAY1)
+    shop.run(rules=RULES)
+    return shop
+
+
+def test_rejected_rows_are_shown_with_their_reasons(shop):
+    rows = shop.rejected()
+    assert {(one.row, one.reasons, one.values["v"]) for one in rows} == {
+        (1, ("below_hundred",), "200"),
+        (2, ("cast:id",), "3"),
+        (3, ("below_hundred",), "400"),
+    }
+    (bad,) = Choice(reason="cast:id").of(rows)
+    said = lines([bad], "readings", 3)
+    assert said[0] == "1 of 3 rejected rows of readings"
+    assert said[1:] == [f"{bad.id}  cast:id", "    a.csv, row 2, delivered 2013-01-01 06:00 UTC",
+                        "    id=x v=3"]  # fmt: skip
+    assert [one.row for one in Choice(key={"id": "4"}).of(rows)] == [3]
+    with pytest.raises(UsageError, match="'w' is no column of the source"):
+        Choice(key={"w": "4"}).of(rows)
+    with pytest.raises(UsageError, match="no rejected row has the id"):
+        Choice(ids=["abc"]).of(rows)
+
+
+def test_a_corrected_row_passes_the_rules_and_is_merged_and_a_second_release_does_nothing(shop):
+    done = shop.release(Choice(key={"id": "2"}), v="20")
+    assert (len(done.released), done.refused, done.before) == (1, {}, ())
+    result = shop.run(rules=RULES)
+    assert went(result) == {"rows_in": 1, "inserted": 1}
+    assert shop.silver() == {(1, 1.0), (2, 20.0)}
+    (kept,) = shop.releases()
+    assert (kept["released_by"], kept["run_id"], kept["changed"]) == ("ann", "by-hand", ["v"])
+
+    again = shop.release(Choice(key={"id": "2"}), v="30")
+    assert (again.released, len(again.before)) == ((), 1)
+    assert went(shop.run(rules=RULES)) == {}
+    assert shop.silver() == {(1, 1.0), (2, 20.0)}
+    assert len(shop.releases()) == 1
+    assert [one.is_released for one in shop.rejected()] == [False, False, True]
+
+
+def test_rows_that_are_still_bad_stay_in_quarantine(shop):
+    done = shop.release(Choice(reason="below_hundred"), v="120")
+    assert done.released == ()
+    assert set(done.refused.values()) == {("below_hundred",)}
+    some = shop.release(Choice(), id="7")
+    assert len(some.released) == 1, "the others are still above a hundred"
+    shop.run(rules=RULES)
+    assert shop.silver() == {(1, 1.0), (7, 3.0)}
+    assert len(shop.rejected()) == 3, "quarantine stays the record of what was rejected"
+
+
+def test_a_newer_row_of_the_key_wins_over_a_released_one(shop):
+    shop.deliver([("2", "22")], "b.csv", DAY2)
+    shop.run(rules=RULES)
+    shop.release(Choice(key={"id": "2"}), v="20")
+    assert went(shop.run(rules=RULES)) == {"rows_in": 1, "superseded": 1}
+    assert (2, 22.0) in shop.silver()
+    shop.deliver([("4", "44")], "0.csv", DAY3)
+    shop.release(Choice(key={"id": "4"}), v="40")
+    assert went(shop.run(rules=RULES)) == {"rows_in": 2, "inserted": 1, "superseded": 1}
+    assert (4, 44.0) in shop.silver()
+
+
+def test_a_release_that_was_killed_is_finished_by_repeating_it(shop, monkeypatch):
+    from pipelines.cleaning import release as module
+
+    class Killed(BaseException):
+        pass
+
+    def killed(*args):
+        raise Killed
+
+    monkeypatch.setattr(module, "_record", killed)
+    with pytest.raises(Killed):
+        shop.release(Choice(key={"id": "2"}), v="20")
+    monkeypatch.undo()
+    assert shop.releases() == []
+    done = shop.release(Choice(key={"id": "2"}), v="20")
+    assert len(done.before) == 1
+    assert len(shop.releases()) == 1
+    assert went(shop.run(rules=RULES)) == {"rows_in": 1, "inserted": 1}
+
+
+def test_silver_that_is_made_anew_from_bronze_has_the_released_rows(shop):
+    import shutil
+
+    shop.release(Choice(key={"id": "2"}), v="20")
+    shop.run(rules=RULES)
+    before = shop.silver()
+    for place in ("silver/readings", "_state/shop/clean"):
+        shutil.rmtree(f"{shop.lake.root}/{place}")
+    anew = shop.run(rules=RULES)
+    assert shop.silver() == before
+    assert went(anew) == {"rows_in": 5, "inserted": 2, "quarantined": 3}
+    assert shop.table("quarantine.readings").count() == 3
+
+
+def test_rows_go_out_as_csv_and_come_back_corrected(shop, tmp_path):
+    file = tmp_path / "bad.csv"
+    write_csv(shop.rejected(Choice(reason="below_hundred")), file)
+    file.write_text(file.read_text().replace(",200", ",20").replace(",400", ","))
+    found = {one.values["id"]: dict(one.changes) for one in read_csv(file, shop.rejected())}
+    assert found == {"2": {"v": "20"}, "4": {"v": None}}
+    file.write_text(file.read_text().replace("_id,", "row,", 1))
+    with pytest.raises(UsageError, match="line 2: the column '_id' holds None"):
+        read_csv(file, shop.rejected())
+
+
+def test_a_row_that_bronze_no_longer_holds_can_t_be_put_back(shop):
+    rows = shop.rejected(Choice(key={"id": "2"}))
+    shop.spark.sql(f"DELETE FROM delta.`{shop.lake.path('bronze.readings')}` WHERE id = '2'")
+    run = Run(shop.pipeline(), shop.spark, shop.lake, "by-hand")
+    with pytest.raises(LakeError, match=r"no longer holds 1 of the rows, for one .* \(a\.csv"):
+        release(run, "readings", rows, "ann")
+
+
+def test_the_command_shows_and_puts_back(shop, monkeypatch, tmp_path):
+    """On the flights' planes, through the command line."""
+    from pipelines.cli import app
+
+    monkeypatch.setattr("pipelines.runner.spark_session", lambda *_, **__: shop.spark)
+    landing = tmp_path / "landing"
+    for source in ("schedules", "outcomes", "weather", "planes", "airports", "airlines"):
+        (landing / source).mkdir(parents=True)
+    (landing / "airlines" / "airlines.csv").write_text("carrier,name\nUA,United\nNA,Nobody\n")
+    settings = ["--lake", shop.lake.root + "2"]
+    given = ["--set", f"landing={landing}"]
+    cli = CliRunner()
+    for stage in ("ingest", "clean"):
+        done = cli.invoke(app, [stage, "flights", *settings, *given])
+        assert done.exit_code == 0, done.stderr
+    command = ["quarantine", "show", "flights", "airlines", *settings, "--json"]
+    shown = json.loads(cli.invoke(app, command).stdout)
+    assert (shown["rejected"], shown["rows"][0]["reasons"]) == (1, ["missing:carrier"])
+    put = ["quarantine", "release", "flights", "airlines", *settings, "--json", "--by", "bea"]
+    assert cli.invoke(app, put).exit_code == 2
+    still = cli.invoke(app, [*put, "--key", "name=Nobody"])
+    assert still.exit_code == 3
+    good = cli.invoke(app, [*put, "--key", "name=Nobody", "--set", "carrier=ZZ"])
+    assert good.exit_code == 0, good.output
+    assert json.loads(good.stdout)["clean"]["counts"]["airlines.inserted"] == 1
+    assert "ZZ" in {
+        row["carrier"] for row in rows_of(type(shop.lake)(settings[1]), "silver.airlines")
+    }
+    assert json.loads(cli.invoke(app, command).stdout)["rows"] == []
