@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import typer
 
-from pipelines.commands import checking, looking, quarantine, upkeep, whole
+from pipelines.commands import checking, looking, privacy, quarantine, upkeep, whole
 from pipelines.commands.stages import add_stages
 from pipelines.terminal import Group
 
@@ -27,6 +27,7 @@ app = typer.Typer(
 _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Whole runs": (whole.run, whole.story, whole.land),
     "Keeping the lake": (upkeep.maintain, upkeep.vacuum, upkeep.reproduce),
+    "Personal data": (privacy.erase, privacy.rotate),
     "Looking and checking": (
         looking.summary,
         looking.runs,

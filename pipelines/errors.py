@@ -28,6 +28,12 @@ class SettingsError(TidemillError):
     exit_code = 2
 
 
+class TenantError(TidemillError):
+    """A run would read or write outside of its tenant's place."""
+
+    exit_code = 2
+
+
 class SetupError(TidemillError):
     """A part of the environment (Java, a jar, a package) is missing or of a wrong version."""
 

@@ -25,7 +25,8 @@ def fingerprint(pipeline: Pipeline, stages: Sequence[str], **more: object) -> st
 
     `stages` are the stage in question and those before it; `more` are dates and the like.
     """
-    sections: dict[str, Any] = pipeline.model_dump(mode="json", include={"timezone", *stages})
+    shared = ("timezone", "privacy")
+    sections: dict[str, Any] = pipeline.model_dump(mode="json", include={*shared, *stages})
     if "normalize" in stages:
         sections["folds"] = pipeline.train.folds  # `normalize` fits their statistics
     content = {

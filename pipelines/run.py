@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.config import Pipeline
 from pipelines.lake import files
 from pipelines.lake.catalog import Lake
+from pipelines.lake.tenant import confine
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -107,11 +108,14 @@ def new_run_id(pipeline: str) -> str:
 
 
 def resolve_place(root: Path, place: str) -> str:
-    """Return a URI as it is and a path as an absolute one, relative to the project's root."""
+    """Return a URI as it is and a path as an absolute one, relative to the project's root.
+
+    Raises TenantError where it lies outside of the tenant's place.
+    """
     if "://" in place or place.startswith("file:"):
-        return place.rstrip("/")
+        return confine(place.rstrip("/"))
     path = Path(place).expanduser()
-    return str(path if path.is_absolute() else (root / path).resolve())
+    return confine(str(path if path.is_absolute() else (root / path).resolve()))
 
 
 class Stopwatch:

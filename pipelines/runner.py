@@ -30,6 +30,7 @@ from pipelines.lake.catalog import Lake
 from pipelines.lake.commit import sign_commits
 from pipelines.lake.lock import write_lock
 from pipelines.lake.session import spark_session
+from pipelines.lake.tenant import confine_links
 from pipelines.lineage.equations import check_equations
 from pipelines.lineage.records import Hashes, RunRecord, keep
 from pipelines.run import Progress, Run, StageResult, Stopwatch, new_run_id, resolve_place
@@ -67,6 +68,8 @@ def open_run(
         raise UsageError(f"the range is empty: --since {since} lies after --date {date}.")
     lake = Lake(resolve_place(pipeline.root, pipeline.lake))
     check_lake(lake)
+    for place in (lake.root, resolve_place(pipeline.root, pipeline.landing)):
+        confine_links(place)
     if spark is None:
         # Python workers must be of this environment, also where nobody activated it.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -29,6 +30,8 @@ _USERS_WORDS = {
 }
 """Words in a Java exception that mean: the place, not the program, is at fault."""
 
+_SPARKS = ("pyspark.", "py4j.")
+
 
 @contextmanager
 def user_errors(stage: str, run: Run) -> Iterator[None]:
@@ -47,13 +50,36 @@ def user_errors(stage: str, run: Run) -> Iterator[None]:
         ) from error
     except Exception as error:
         translated = _translate(error, stage, run)
+        if _may_quote_values(error, stage, run):
+            # Not even the trace that --debug shows may have it.
+            raise translated or _unquoted(error, stage) from None
         if translated is None:
             raise
         raise translated from error
 
 
+def _may_quote_values(error: Exception, stage: str, run: Run) -> bool:
+    """Tell whether Spark's message could quote a clear value of a marked column.
+
+    Only `ingest` and `clean` read such. An SQL expression is refused before it meets a row.
+    """
+    is_clear = stage in ("ingest", "clean") and bool(run.pipeline.privacy.sources)
+    return is_clear and type(error).__module__.startswith(_SPARKS)
+
+
+def _unquoted(error: Exception, stage: str) -> LakeError:
+    condition = getattr(error, "getCondition", lambda: None)()
+    thrown = re.findall(r"[\w.]+\.[A-Z]\w+(?:Exception|Error)\b", str(error))
+    said = ", ".join(dict.fromkeys([condition or type(error).__name__, *thrown]))
+    return LakeError(
+        f"{stage}: Spark failed ({said}). What it says may quote values of columns marked under "
+        "`privacy`, so it is not shown. Try the same on a delivery without personal data, with "
+        "the marks taken out, to see the whole message."
+    )
+
+
 def _translate(error: Exception, stage: str, run: Run) -> TidemillError | None:
-    if not type(error).__module__.startswith(("pyspark.", "py4j.")):
+    if not type(error).__module__.startswith(_SPARKS):
         return None
     text = str(error)
     for words, what in _USERS_WORDS.items():

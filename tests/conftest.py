@@ -24,6 +24,9 @@ ROOT = Path(__file__).resolve().parents[1]
 os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+# Spark's JVM reads keys from the environment that it was started with.
+for _number in (1, 2, 3):
+    os.environ[f"TIDEMILL_SECRET_K{_number}"] = f"a key of the tests alone, number {_number}"
 
 
 @pytest.fixture(scope="session")

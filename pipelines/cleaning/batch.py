@@ -18,6 +18,7 @@ from pipelines.config.clean import Entity
 from pipelines.config.ingest import Source
 from pipelines.lake.changes import rows_added
 from pipelines.lake.read import read_at
+from pipelines.privacy.protect import Protection, protect
 from pipelines.quality.table_rules import TableResult
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def prepare(run: Run, name: str, bronze: Bronze) -> Batch | None:
     new_rows = rows_added(run.spark, run.lake, table, after, bronze.version)
     if new_rows is None:
         return None
+    new_rows = protect(new_rows, Protection.of(pipeline, entity.source))
     is_snapshot = pipeline.ingest.sources[entity.source].delivery == "full_snapshot"
     seen = before.snapshot if before else None
     oldest, newest = _ends(new_rows)
@@ -159,6 +161,7 @@ def _fit_where_possible(run: Run, name: str, bronze_version: int) -> dict[str, F
     if not wanted:
         return stored
     bronze = read_at(run.spark, run.lake, f"bronze.{entity.source}", bronze_version)
+    bronze = protect(bronze, Protection.of(run.pipeline, entity.source))
     fitted = fit_bounds(type_rows(bronze, name, entity), entity, wanted, bronze_version)
     for column, fit in fitted.items():
         logger.info(

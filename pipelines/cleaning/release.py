@@ -26,6 +26,7 @@ from pipelines.lake.commit import sign_commits
 from pipelines.lake.lock import write_lock
 from pipelines.lake.read import latest_version, read_at
 from pipelines.lake.write import append_once
+from pipelines.privacy.protect import Protection, protect
 from pipelines.quality.rules import BROKEN, REASONS
 
 if TYPE_CHECKING:
@@ -67,7 +68,9 @@ def release(run: Run, entity: str, rows: Sequence[Rejected], by: str) -> Release
             wanted = [one for one in rows if one.id not in before]
             originals = here.where(f"_batch <> {RELEASE_BATCH}")
             _check_there(originals, wanted, table)
-            corrected = _corrected(originals, wanted)
+            # What a person wrote into a marked column is clear.
+            protection = Protection.of(run.pipeline, settings.source)
+            corrected = protect(_corrected(originals, wanted), protection)
             refused = _judge(run, entity, corrected)
             good = [one for one in wanted if one.id not in refused]
             app_id = _app_id(run.pipeline.name, entity, good)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from pipelines.config.base import Names, Settings
 from pipelines.config.table_rules import TableRule
@@ -82,6 +83,14 @@ class Featurize(Settings):
     table_rules: tuple[TableRule, ...] = ()
     """Expectations on the rows that a run is about to write. `references` may name tables that
     are in `reads`."""
+
+    @field_validator("sql")
+    @classmethod
+    def _files_are_the_pipelines(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if name.startswith(("/", "~")) or ".." in re.split(r"[/\\]", name):
+                raise ValueError(f"'{name}' leads out of the pipeline's folder; give a file in it")
+        return value
 
     @model_validator(mode="after")
     def _one_way(self) -> Featurize:

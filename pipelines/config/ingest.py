@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -17,6 +18,10 @@ _FIXED_OPTIONS = {
         *("recursiveFileLookup", "mergeSchema", "maxFileAge", "basePath"),
     )
 }
+
+
+def _plain(path: str) -> str:
+    return path.replace("\\", "").replace("[.]", ".")
 
 
 class Jdbc(Settings):
@@ -77,7 +82,8 @@ class Source(Settings):
     @field_validator("path")
     @classmethod
     def _path_stays_below(cls, value: str) -> str:
-        if value.startswith("/") or "://" in value or ".." in value.split("/"):
+        # Braces and backslashes are read by Hadoop's globs: `{a,../b}` leads out as `../b` does.
+        if value.startswith("/") or ":" in value or ".." in re.split(r"[/{},]", _plain(value)):
             raise ValueError(f"'{value}' leads out of the landing folder; give a path below it")
         if not value.strip("/"):
             raise ValueError("a source needs a folder or glob of its own below the landing folder")

@@ -14,6 +14,7 @@ from pipelines.config.ingest import Ingest
 from pipelines.config.losses import METRICS
 from pipelines.config.maintenance import Maintenance
 from pipelines.config.normalize import DateSplit, Normalize
+from pipelines.config.privacy import Privacy, check_marks
 from pipelines.config.schedule import Schedule
 from pipelines.config.score import Monitor, Score
 from pipelines.config.table_rules import References
@@ -32,6 +33,7 @@ class Pipeline(Settings):
     """URI or folder of the lake; a relative path starts at the project's root."""
     landing: str
     """URI or folder of the landing files; likewise."""
+    privacy: Privacy = Privacy()
     ingest: Ingest
     clean: Clean
     featurize: Featurize
@@ -76,6 +78,11 @@ class Pipeline(Settings):
                 f"`promote.metric: {self.promote.metric}` is no metric of a model with "
                 f"`train.loss: {self.train.loss}`; expected one of {', '.join(known)}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _marks_fit(self) -> Pipeline:
+        check_marks(self.privacy, self.ingest, self.clean)
         return self
 
     @model_validator(mode="after")

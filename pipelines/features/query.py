@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.errors import FeatureError, SettingsError, nearest
 from pipelines.features.references import bind_tables, count_words, view_name
+from pipelines.lake.confined_sql import check_places, check_query
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -74,8 +75,13 @@ def run_sql(files: list[SqlFile], tables: Tables, span: Span, keep: ExitStack) -
         df.createOrReplaceTempView(view_name(name))
     texts = [bind_tables(file.text, tables, f"{file.name}.sql") for file in files]
     session = next(iter(tables.values())).sparkSession
+    readable = [*map(view_name, tables), *(file.name for file in files)]
     args = {"since": span.since, "until": span.until, "timezone": span.timezone}
     for position, (file, text) in enumerate(zip(files, texts, strict=True)):
+        try:
+            check_query(session, text, readable, f"{file.name}.sql can't be run: it")
+        except SettingsError as error:
+            raise FeatureError(str(error)) from None
         df = _query(session.sql, file.name, text, args)
         if position == len(files) - 1:
             return df
@@ -100,7 +106,8 @@ def _query(
 
 def run_function(name: str, tables: Tables, span: Span) -> DataFrame:
     """Return the rows of `module:function`, called with the tables and the first and last day."""
-    return load_function(name)(tables, span.since, span.until)
+    rows = load_function(name)(tables, span.since, span.until)
+    return check_places(rows, f"`featurize.function: {name}`")
 
 
 def load_function(name: str) -> Query:

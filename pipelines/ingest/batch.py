@@ -14,7 +14,7 @@ from pipelines.config.ingest import Source
 from pipelines.errors import LakeError
 from pipelines.ingest.files import LandingFile
 from pipelines.ingest.ledger import Batch
-from pipelines.ingest.records import Sorted, few_files, read_records, sort_out
+from pipelines.ingest.records import Sorted, few_files, read_records, sort_out, without_names
 from pipelines.ingest.tables import (
     Tables,
     files_schema,
@@ -27,6 +27,7 @@ from pipelines.ingest.types import split_by_type
 from pipelines.lake import write
 from pipelines.lake.catalog import Lake
 from pipelines.lake.read import latest_version, read_at
+from pipelines.privacy.protect import Protection, protect, protect_raw
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -67,7 +68,16 @@ class Outcome:
 class Writer:
     """Writes the batches of one source."""
 
-    def __init__(self, spark: SparkSession, lake: Lake, name: str, source: Source) -> None:
+    def __init__(
+        self,
+        spark: SparkSession,
+        lake: Lake,
+        name: str,
+        source: Source,
+        protection: Protection | None = None,
+    ) -> None:
+        """Take a protection where no clear value of a marked column may be written."""
+        self._protection = protection
         self._spark = spark
         self._lake = lake
         self._source = source
@@ -109,10 +119,11 @@ class Writer:
     def sort_out(self, files: Sequence[LandingFile]) -> Sorted:
         """Return which files can be read, what of them, and which are put aside; write nothing."""
         found = sort_out(self._spark, files, self._source)
-        if self._source.format != "parquet":
-            return found
-        stored = stored_columns(self._spark, self._lake, self._tables, self._source)
-        return split_by_type(self._spark, found, self._source, stored)
+        if self._source.format == "parquet":
+            stored = stored_columns(self._spark, self._lake, self._tables, self._source)
+            marked = self._protection.marks if self._protection else ()
+            found = split_by_type(self._spark, found, self._source, stored, marked)
+        return found if self._protection is None else without_names(found, self._source)
 
     def _records(self, found: Sorted) -> DataFrame:
         """Return the records of all good files, with the file they came from."""
@@ -123,7 +134,7 @@ class Writer:
             [(file.link, file.path, file.modified_ms) for file in files],
             "_link string, _source_file string, _modified_ms bigint",
         )
-        records = read_records(self._spark, found, self._source)
+        records = protect(read_records(self._spark, found, self._source), self._protection)
         return records.join(F.broadcast(places), "_link").withColumn(
             "_source_modified_at", F.timestamp_millis("_modified_ms")
         )
@@ -160,11 +171,14 @@ class Writer:
     def _malformed(self, records: DataFrame) -> DataFrame:
         from pyspark.sql import functions as F
 
+        raw = F.coalesce("_raw", F.lit(""))
+        if self._protection is not None:
+            raw = protect_raw(raw, F.col("_row"), self._protection)
         return records.where(F.col("_reason").isNotNull()).select(
             "_source_file",
             "_source_modified_at",
             F.col("_reason").alias("reason"),
-            F.coalesce("_raw", F.lit("")).alias("raw"),
+            raw.alias("raw"),
         )
 
     def _bad_files(self, found: Sorted) -> DataFrame:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import TYPE_CHECKING
 
@@ -64,6 +65,23 @@ def sort_by_header(
     new = sorted({name for header in groups for name in header if adds} - set(source.columns))
     columns = dict.fromkeys((*source.columns, *new), "string")
     return Sorted(dict(groups), rejected, columns, drifted)
+
+
+def without_names(found: Sorted, source: Source) -> Sorted:
+    """Return the same, with no names but declared ones in what is said of files.
+
+    The first line of a file without a header is taken for one: its names are values.
+    """
+    texts = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
+    declared = {repr(name) for name in source.columns}
+
+    def hidden(said: dict[LandingFile, str]) -> dict[LandingFile, str]:
+        return {
+            file: texts.sub(lambda one: one[0] if one[0] in declared else "(not shown)", text)
+            for file, text in said.items()
+        }
+
+    return replace(found, rejected=hidden(found.rejected), drifted=hidden(found.drifted))
 
 
 def read_records(spark: SparkSession, found: Sorted, source: Source) -> DataFrame:

@@ -27,6 +27,7 @@ from pipelines.ingest.ledger import (
 from pipelines.ingest.stream import quiet_session, start_stream
 from pipelines.ingest.tables import Tables, stored_columns
 from pipelines.lake.catalog import Lake
+from pipelines.privacy.protect import Protection
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -45,13 +46,15 @@ class SourceIngest:
     pipeline: str
     name: str
     source: Source
+    protection: Protection | None = None
+    """Where bronze must hold no clear value of a marked column."""
     outcome: Outcome = field(default_factory=Outcome)
     error: Exception | None = None
 
     def __post_init__(self) -> None:
         """Look at what is known of the source's files."""
         stored_columns(self.spark, self.lake, Tables(self.name), self.source)
-        self._writer = Writer(self.spark, self.lake, self.name, self.source)
+        self._writer = Writer(self.spark, self.lake, self.name, self.source, self.protection)
         self._intent = Intent(self.spark, self.lake, self.pipeline, self.name)
         self._known: dict[str, Known] = read_ledger(self.spark, self.lake, self.name)
         self._unfinished = self._intent.unfinished(self._known)
@@ -135,18 +138,21 @@ def ingest_sources(
     pipeline: str,
     place: str,
     sources: Mapping[str, Source],
+    protections: Mapping[str, Protection] | None = None,
 ) -> dict[str, Outcome]:
     """Bring all sources up to date with the landing folder; return what each took in.
 
     A changed file of any source stops the run before anything is written. The streams run side by
     side; one that fails does not stop the others, and its error is raised when they are done.
+    Sources in `protections` are written without a clear value of their marked columns.
     """
+    protections = protections or {}
     landing = Landing.open(spark, place, pipeline)
     session = quiet_session(spark, landing)
     landing = Landing(session, landing.root)
     there = {name: one for name, one in sources.items() if landing.check(name, one)}
     parts = {
-        name: SourceIngest(session, lake, landing, pipeline, name, one)
+        name: SourceIngest(session, lake, landing, pipeline, name, one, protections.get(name))
         for name, one in there.items()
     }
     for name, files in landing.list(there).items():

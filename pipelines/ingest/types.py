@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from pipelines.config.ingest import Source
@@ -15,11 +16,16 @@ if TYPE_CHECKING:
 
 
 def split_by_type(
-    spark: SparkSession, found: Sorted, source: Source, stored: StructType | None
+    spark: SparkSession,
+    found: Sorted,
+    source: Source,
+    stored: StructType | None,
+    protected: Collection[str] = (),
 ) -> Sorted:
     """Set aside files whose column types don't go into the table's.
 
-    A column that the table does not have yet gets the type of the first file by name.
+    A column that the table does not have yet gets the type of the first file by name. Columns in
+    `protected` are text in the table, whatever they are in files.
     """
     expected = {one.name: one.dataType.simpleString() for one in stored or ()}
     wanted = set(source.columns)
@@ -28,6 +34,7 @@ def split_by_type(
     for header, files in sorted(found.groups.items(), key=lambda group: group[1][0]):
         schema = spark.read.parquet(literal(files[0].uri)).schema
         types = {one.name: one.dataType.simpleString() for one in schema}
+        types |= {name: "string" for name in protected if name in types}
         said = tolerated(list(types), source)
         if source.schema_drift != "add":
             types = {name: kind for name, kind in types.items() if name in wanted}

@@ -37,6 +37,16 @@ class Table:
         return cls(layer, name)
 
 
+def _one_name(name: str) -> str:
+    """Return a name that becomes a folder's; refuse one that is a path."""
+    if "/" in name or "\\" in name or name in ("", ".", ".."):
+        raise UsageError(
+            f"'{name}' can't name a run or a thing of the lake: it would become a path. Expected a "
+            "name without `/`, such as flights-20130101."
+        )
+    return name
+
+
 @dataclass(frozen=True)
 class Lake:
     """Where everything of a lake lies. `root` is a URI or an absolute folder, without a last `/`.
@@ -48,24 +58,24 @@ class Lake:
 
     def path(self, table: Table | str) -> str:
         """Return the path of a table."""
-        table = Table.parse(table) if isinstance(table, str) else table
+        table = Table.parse(str(table))
         return f"{self.root}/{table.layer}/{table.name}"
 
     def checkpoint(self, pipeline: str, stage: str, name: str) -> str:
         """Return the folder of a stream's progress."""
-        return f"{self.root}/_checkpoints/{pipeline}/{stage}/{name}"
+        return f"{self.root}/_checkpoints/{pipeline}/{stage}/{_one_name(name)}"
 
     def runs(self, run_id: str) -> str:
         """Return the folder of what a run resolved at its start."""
-        return f"{self.root}/_runs/{run_id}"
+        return f"{self.root}/_runs/{_one_name(run_id)}"
 
     def state(self, pipeline: str, stage: str, name: str) -> str:
         """Return the path of a stage's stored facts (fitted outlier bounds and the like)."""
-        return f"{self.root}/_state/{pipeline}/{stage}/{name}.json"
+        return f"{self.root}/_state/{pipeline}/{stage}/{_one_name(name)}.json"
 
     def training(self, pipeline: str, run_id: str) -> str:
         """Return the folder of a training's checkpoints."""
-        return f"{self.root}/_training/{pipeline}/{run_id}"
+        return f"{self.root}/_training/{pipeline}/{_one_name(run_id)}"
 
     @property
     def tracking(self) -> str:
@@ -74,7 +84,7 @@ class Lake:
 
     def report(self, pipeline: str) -> str:
         """Return the folder of a pipeline's report pages."""
-        return f"{self.root}/_reports/{pipeline}"
+        return f"{self.root}/_reports/{_one_name(pipeline)}"
 
     @property
     def is_local(self) -> bool:

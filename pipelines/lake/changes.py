@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.errors import NoChangeFeed
 from pipelines.lake.catalog import Lake, Table
 from pipelines.lake.commit import commit
+from pipelines.lake.erased import feed_starts_after
 from pipelines.lake.read import read_at
 
 if TYPE_CHECKING:
@@ -42,9 +43,12 @@ def change_feed(
     """Return every change after version `after` up to and with `until`, with `_change_type`.
 
     That is insert, delete, update_preimage or update_postimage. Reads only those versions' files.
-    Raises NoChangeFeed where the feed doesn't reach back: not switched on, its log cleaned away.
-    Vacuumed files show only when the frame is computed.
+    Raises NoChangeFeed where the feed doesn't reach back: not switched on, its log cleaned away,
+    files taken out by an erasure. Vacuumed files show only when the frame is computed.
     """
+    gap = feed_starts_after(spark, lake, table)
+    if gap is not None and after < gap:
+        raise NoChangeFeed(f"an erasure took files out of the change feed up to version {gap}.")
     try:
         reader = spark.read.format("delta").option("readChangeFeed", "true")
         reader = reader.option("startingVersion", str(after + 1))

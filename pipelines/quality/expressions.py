@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import SettingsError
+from pipelines.lake.confined_sql import check_expression
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -49,6 +50,7 @@ def analysed(df: DataFrame, expression: str, where: str) -> Column:
             # Parsed alone first: `1) + (1` would pass inside the parentheses.
             spark: Any = df.sparkSession
             spark._jsparkSession.sessionState().sqlParser().parseExpression(expression)
+            check_expression(spark, expression, where)
             column = attempt(df, expression)
             df.withColumn("_tried", column)
     except AnalysisException as error:

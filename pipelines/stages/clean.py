@@ -15,6 +15,7 @@ from pipelines.cleaning.store import Counts, Written, create_tables, store
 from pipelines.errors import QualityError, TableNotFound
 from pipelines.lake.changes import table_id
 from pipelines.lake.read import latest_version, table_exists
+from pipelines.privacy.keys import check_keys
 from pipelines.quality.table_rules import TableResult
 from pipelines.run import Run, StageResult, Stopwatch
 
@@ -35,6 +36,7 @@ def run(run: Run) -> StageResult:
     """
     watch = Stopwatch()
     entities = run.pipeline.clean.entities
+    check_keys(run.spark, run.lake, run.pipeline.name, run.pipeline.privacy.keys)
     bronze = {
         source: Bronze(**found) if found else None
         for source, found in run.resolve("clean", lambda: _look(run))["bronze"].items()

@@ -9,6 +9,8 @@ from pipelines.ingest.batch import Outcome
 from pipelines.ingest.jdbc import ingest_tables
 from pipelines.ingest.source import ingest_sources
 from pipelines.lake.lock import write_lock
+from pipelines.privacy.keys import check_keys
+from pipelines.privacy.protect import Protection
 from pipelines.run import Run, StageResult, Stopwatch, resolve_place
 
 logger = logging.getLogger(__name__)
@@ -22,13 +24,18 @@ def run(run: Run) -> StageResult:
     watch = Stopwatch()
     pipeline = run.pipeline
     place = resolve_place(pipeline.root, pipeline.landing)
+    check_keys(run.spark, run.lake, pipeline.name, pipeline.privacy.keys)
+    found = {name: Protection.of(pipeline, name) for name in pipeline.ingest.sources}
+    protections = {name: one for name, one in found.items() if one is not None and one.at_ingest}
     # One ingest of a pipeline at a time: a stream's checkpoint has one owner.
     with write_lock(run.lake.checkpoint(pipeline.name, "ingest", "all")):
         sources = pipeline.ingest.sources
         files = {name: one for name, one in sources.items() if one.jdbc is None}
         outcomes = ingest_tables(run.spark, run.lake, pipeline.name, sources)
         if files:
-            outcomes |= ingest_sources(run.spark, run.lake, pipeline.name, place, files)
+            outcomes |= ingest_sources(
+                run.spark, run.lake, pipeline.name, place, files, protections
+            )
     for name, outcome in outcomes.items():
         run.progress({"event": "note", "text": f"{name}: {describe(outcome)}"})
     drifted = {name: one.drifted for name, one in outcomes.items() if one.drifted}

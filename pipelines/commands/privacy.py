@@ -1,0 +1,78 @@
+# ruff: noqa: ARG001 - `--debug` is taken up by its callback, commands never look at it
+"""Commands about personal data: who leaves the lake, and which key stands for those who stay."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from pipelines.commands.options import (
+    Debug,
+    Env,
+    Json,
+    LakeUri,
+    Name,
+    Options,
+    Profile,
+    Set,
+    print_json,
+)
+
+
+def erase(
+    pipeline: Name,
+    key: Annotated[
+        list[str],
+        typer.Option("--key", metavar="COLUMN=VALUE", help="Once for each column of the key."),
+    ],
+    env: Env = None,
+    lake: LakeUri = None,
+    overrides: Set = None,
+    profile: Profile = "local",
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Erase a subject's rows from every table of the lake, and from their history.
+
+    Stopped or killed, the same command goes on; repeated, it does nothing twice.
+    """
+    from pipelines.erasure.erase import erase as erase_subject
+
+    with Options(pipeline, env, lake, tuple(overrides or ()), profile=profile).run() as run:
+        record = erase_subject(run, key)
+    if as_json:
+        print_json(asdict(record))
+    else:
+        print("\n".join(record.lines()))
+
+
+def rotate(
+    pipeline: Name,
+    env: Env = None,
+    lake: LakeUri = None,
+    overrides: Set = None,
+    profile: Profile = "local",
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Bring all pseudonyms of the lake to the last key of `privacy.keys`."""
+    from pipelines.maintenance.vacuum import tables_of
+    from pipelines.privacy.keys import check_keys, note_keys
+    from pipelines.privacy.rotate import rotate_tables
+
+    with Options(pipeline, env, lake, tuple(overrides or ()), profile=profile).run() as run:
+        keys, settings = run.pipeline.privacy.keys, run.pipeline.normalize
+        # A training set has a layout of its own: `normalize` makes it anew.
+        made_anew = f"gold.{settings.training_set}"
+        tables = [name for name in tables_of(run.spark, run.lake) if name != made_anew]
+        check_keys(run.spark, run.lake, pipeline, keys, may_be_more=True)
+        changed = rotate_tables(run.spark, run.lake, tables, keys) if keys else {}
+        if keys:  # noted last: until then no stage writes
+            note_keys(run.spark, run.lake, pipeline, keys)
+    if as_json:
+        print_json({"key": keys[-1] if keys else None, "tables": changed})
+    else:
+        lines = [f"{table}: {count} rows" for table, count in changed.items()]
+        print("\n".join(lines or ["nothing to rotate"]))

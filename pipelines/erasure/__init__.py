@@ -1,0 +1,1 @@
+"""Erasure: one subject's rows leave every table of a lake, its history included."""

@@ -1,0 +1,128 @@
+"""Files of a table, live or not: which hold a subject's rows, and at which versions they lived."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from pipelines.erasure.search import FILE, Search, found_directly, found_typed
+from pipelines.ingest.files import literal
+from pipelines.lake.delta_log import LOG, read_state
+from pipelines.lake.files import file_system
+from pipelines.lake.storage import TableFiles, decoded
+from pipelines.lake.tenant import confine
+from pipelines.maintenance.vacuum import StoredFile, list_files
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+_CHANGES = "_change_data/"
+_COMMIT = re.compile(r"(\d{20})\.json")
+
+
+def live_files(place: str) -> frozenset[str]:
+    """Return the names of a table's live data files."""
+    state = read_state(TableFiles(place))
+    return frozenset(decoded(add["path"]) for add in state.adds.values())
+
+
+def files_holding(spark: SparkSession, place: str, search: Search) -> set[str]:
+    """Return the names of all data and change files of a table that hold the subject's rows.
+
+    Rows count that a deletion vector hides: they are in the file.
+    """
+    stored = {n: f for n, f in list_files(spark, place).items() if n.endswith(".parquet")}
+    found: set[str] = set()
+    for is_change in (False, True):
+        part = {n: f for n, f in stored.items() if n.startswith(_CHANGES) == is_change}
+        base = f"{place}/{_CHANGES.rstrip('/')}" if is_change else place
+        try:
+            found |= _holding(spark, base, part, search)
+        except Exception as error:
+            if not type(error).__module__.startswith(("pyspark.", "py4j.")):
+                raise
+            # Types that changed over time don't go into one frame: file by file then.
+            for name, file in part.items():
+                found |= _holding(spark, base, {name: file}, search)
+    return found
+
+
+def _holding(
+    spark: SparkSession, base: str, files: dict[str, StoredFile], search: Search
+) -> set[str]:
+    from pyspark.sql import functions as F
+
+    if not files:
+        return set()
+    names = {name.rpartition("/")[2]: name for name in files}
+    paths = [literal(file.uri) for file in files.values()]
+    session = spark.newSession()
+    # A partition's value is a text in its folder's name: 007 is not 7.
+    session.conf.set("spark.sql.sources.partitionColumnTypeInference.enabled", "false")
+    reader = session.read.option("basePath", base).option("mergeSchema", "true")
+    rows = reader.parquet(*paths).withColumn(FILE, F.col("_metadata.file_name"))
+    frames: list[DataFrame] = found_typed(rows, search)
+    direct = found_directly(rows, search)
+    if direct is not None:
+        frames.append(direct)
+    hits = [row[0] for frame in frames for row in frame.select(FILE).distinct().collect()]
+    return {names[unquote(hit)] for hit in hits}
+
+
+def versions_with(place: str, files: frozenset[str]) -> tuple[int, int]:
+    """Return the first and the last version that had one of the files."""
+    first, last, version = None, -1, -1
+    for version, actions in _commits(place):
+        for action in actions:
+            for kind in ("add", "cdc", "remove"):
+                path = action.get(kind, {}).get("path")
+                if path is None or unquote(path) not in files:
+                    continue
+                first = version if first is None else first
+                last = max(last, version - 1 if kind == "remove" else version)
+    # Where its beginning was cleaned away, the log can't say when a file came.
+    return (0 if first is None else first), (version if last < 0 else last)
+
+
+def _commits(place: str) -> Iterable[tuple[int, list[dict[str, Any]]]]:
+    log = TableFiles(place)
+    for name in sorted(log.names(LOG)):
+        match = _COMMIT.fullmatch(name)
+        if match:
+            text = log.read(f"{LOG}/{name}").decode("utf-8")
+            yield int(match[1]), [json.loads(line) for line in text.splitlines() if line.strip()]
+
+
+def overwrite(spark: SparkSession, uri: str, content: bytes) -> None:
+    """Put another content in a file's place, such that a reader sees the old or the new one."""
+    confine(uri)
+    if uri.startswith("file:"):
+        file = Path("/" + uri.removeprefix("file:").lstrip("/"))
+        beside = file.with_name(f".{file.name}.part")
+        beside.write_bytes(content)
+        # Hadoop's checksum beside it is of the old content; without one it checks nothing.
+        file.with_name(f".{file.name}.crc").unlink(missing_ok=True)
+        beside.replace(file)
+        return
+    jvm: Any = spark.sparkContext._jvm
+    system, path = file_system(spark, uri)
+    is_store = str(system.getScheme()) in ("s3a", "gs", "abfs", "abfss")  # a write shows when whole
+    target = path if is_store else jvm.org.apache.hadoop.fs.Path(f"{uri}.part")
+    stream = system.create(target, True)
+    try:
+        stream.write(bytearray(content))
+    finally:
+        stream.close()
+    if not is_store:
+        context: Any = spark.sparkContext
+        files = jvm.org.apache.hadoop.fs.FileContext.getFileContext(
+            path.toUri(), context._jsc.hadoopConfiguration()
+        )
+        over = jvm.org.apache.hadoop.fs.Options.Rename.OVERWRITE
+        options = context._gateway.new_array(jvm.org.apache.hadoop.fs.Options.Rename, 1)
+        options[0] = over
+        files.rename(target, path, options)

@@ -1,0 +1,123 @@
+"""What is kept of marked columns, and how pseudonyms come to newer keys."""
+
+import hashlib
+import hmac
+import os
+
+import pytest
+from chispa import assert_df_equality
+
+from pipelines.config.privacy import Mark
+from pipelines.errors import SettingsError
+from pipelines.lake.read import latest_version, read_at
+from pipelines.lake.write import replace_slice
+from pipelines.privacy.keys import check_keys, note_keys, pseudonym, pseudonyms
+from pipelines.privacy.protect import Protection, protect
+from pipelines.privacy.rotate import rotate_tables
+
+
+def _hmac(number: int, text: str) -> str:
+    key = os.environ[f"TIDEMILL_SECRET_K{number}"].encode()
+    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+
+
+def test_a_pseudonym_of_a_newer_key_is_made_from_the_older_one() -> None:
+    assert pseudonym(["k1"], "Ann") == f"k1:{_hmac(1, 'Ann')}"
+    assert pseudonym(["k1", "k2"], "Ann") == f"k2:{_hmac(2, _hmac(1, 'Ann'))}"
+    assert pseudonyms(["k1", "k2"], "Ann") == [
+        pseudonym(["k1"], "Ann"),
+        pseudonym(["k1", "k2"], "Ann"),
+    ]
+
+
+def test_each_mark_keeps_what_it_says_and_no_more(spark) -> None:
+    marks = {
+        "email": Mark(action="pseudonymize"),
+        "name": Mark(action="drop"),
+        "phone": Mark(action="mask", keep=2),
+        "born": Mark(action="generalize", to="year"),
+        "joined": Mark(action="generalize", to="year", format="dd.MM.yyyy"),
+        "zip": Mark(action="generalize", to="prefix", keep=2),
+    }
+    protection = Protection(marks, ["k1"], frozenset({"NA"}))
+    columns = "email string, name string, phone string, born string, joined string, zip string"
+    rows = spark.createDataFrame(
+        [
+            (" ann@x ", "Ann", "0170-123", "1984-07-13", "13.07.1984", "98765"),
+            ("Änn", "Ann", "12", "1984", "1984", "9"),
+            ("NA", None, "", "next year", "1984-07-13", None),
+            (None, "", None, None, None, "NA"),
+        ],
+        columns,
+    )
+    kept = spark.createDataFrame(
+        [
+            (pseudonym(["k1"], "ann@x"), None, "***23", "1984", "1984", "98"),
+            (pseudonym(["k1"], "Änn"), None, "***", "1984", "1984", "9"),
+            ("NA", None, "", "(unreadable)", "(unreadable)", None),
+            (None, None, None, None, None, "NA"),
+        ],
+        columns,
+    )
+
+    protected = protect(rows, protection)
+    assert_df_equality(protected, kept, ignore_nullable=True)
+    assert_df_equality(protect(protected, protection), kept, ignore_nullable=True)
+
+
+def test_dates_and_numbers_of_parquet_files_become_texts(spark) -> None:
+    rows = spark.sql("SELECT DATE'1984-07-13' AS born, 4711 AS id")
+    marks = {
+        "born": Mark(action="generalize", to="year"),
+        "id": Mark(action="pseudonymize"),
+        "absent": Mark(action="drop"),
+    }
+    row = protect(rows, Protection(marks, ["k1"])).head()
+    assert row.asDict() == {"born": "1984", "id": pseudonym(["k1"], "4711")}
+
+
+def test_a_rotation_brings_old_pseudonyms_to_the_new_key_and_can_be_repeated(spark, lake) -> None:
+    keys = ["k1", "k2", "k3"]
+    old = [pseudonym(keys[:1], "Ann"), pseudonym(keys[:2], "Bob"), pseudonym(keys, "Cem"), "k1: no"]
+    rows = spark.createDataFrame([(text, n) for n, text in enumerate(old)], "who string, n int")
+    replace_slice(rows, lake, "silver.people", "true")
+    replace_slice(rows.select("n"), lake, "silver.numbers", "true")
+
+    tables = ["silver.numbers", "silver.people"]
+    assert rotate_tables(spark, lake, tables, keys) == {"silver.people": 2}
+    version = latest_version(spark, lake, "silver.people")
+    found = read_at(spark, lake, "silver.people", version).orderBy("n").collect()
+    new = [pseudonym(keys, name) for name in ("Ann", "Bob", "Cem")]
+    assert [row.who for row in found] == [*new, "k1: no"]
+    assert rotate_tables(spark, lake, tables, keys) == {}
+    assert latest_version(spark, lake, "silver.people") == version
+
+
+def test_a_lake_knows_its_keys(spark, lake, monkeypatch) -> None:
+    check_keys(spark, lake, "people", [])
+    check_keys(spark, lake, "people", ["k1"])
+    check_keys(spark, lake, "people", ["k1"])
+    with pytest.raises(SettingsError, match="Run `tidemill rotate people`"):
+        check_keys(spark, lake, "people", ["k1", "k2"])
+    with pytest.raises(SettingsError, match="A key is appended at the end"):
+        check_keys(spark, lake, "people", ["k2"])
+    check_keys(spark, lake, "people", ["k1", "k2"], may_be_more=True)
+    note_keys(spark, lake, "people", ["k1", "k2"])
+    check_keys(spark, lake, "people", ["k1", "k2"])
+    monkeypatch.setenv("TIDEMILL_SECRET_K1", "x" * 40)
+    with pytest.raises(SettingsError, match="TIDEMILL_SECRET_K1 is not the key 'k1'"):
+        check_keys(spark, lake, "people", ["k1", "k2"])
+    monkeypatch.setenv("TIDEMILL_SECRET_K1", "short")
+    with pytest.raises(SettingsError, match="is too short"):
+        check_keys(spark, lake, "people", ["k1"])
+    monkeypatch.delenv("TIDEMILL_SECRET_K1")
+    with pytest.raises(SettingsError, match="is not set"):
+        check_keys(spark, lake, "people", ["k1"])
+
+
+def test_a_plan_names_the_variable_and_holds_no_key(spark) -> None:
+    rows = spark.range(1).selectExpr("CAST(id AS string) AS id")
+    protected = protect(rows, Protection({"id": Mark(action="pseudonymize")}, ["k1", "k2"]))
+    text = protected._jdf.queryExecution().toString()
+    assert "TIDEMILL_SECRET_K1" in text
+    assert os.environ["TIDEMILL_SECRET_K1"] not in text
