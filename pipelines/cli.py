@@ -42,7 +42,7 @@ add_stages(app)
 for _panel, _commands in _PANELS.items():
     for _command in _commands:
         app.command(rich_help_panel=_panel)(_command)
-app.add_typer(quarantine.app, name="quarantine", rich_help_panel="Tending the lake")
+app.add_typer(quarantine.app, name="quarantine", rich_help_panel="Keeping the lake")
 
 
 def stage_main(stage: str) -> None:
