@@ -221,11 +221,18 @@ def test_files_hold_ranges_of_positions_and_row_groups_of_the_rows_asked_for(wor
     assert workshop.with_dictionary() >= {"carrier"}
     assert not workshop.with_dictionary() & {"x", "x_is_missing", "_label"}
 
-    # Written anew from another lay-out of the same rows: the same rows, positions and files.
-    workshop.gold(many.repartition(5, "x"))
-    workshop.run(**sizes)
-    assert workshop.rows().collect() == rows
-    assert workshop.files() == files
+    # Written anew from other lay-outs of the same rows, in a session that shuffles otherwise: the
+    # same rows, positions, files and row groups.
+    usual = workshop.spark.conf.get("spark.sql.shuffle.partitions")
+    for laid_out, shuffled in ((many.repartition(13, "x"), "7"), (many.coalesce(1), "1")):
+        workshop.gold(laid_out)
+        workshop.spark.conf.set("spark.sql.shuffle.partitions", shuffled)
+        try:
+            workshop.run(**sizes)
+        finally:
+            workshop.spark.conf.set("spark.sql.shuffle.partitions", usual)
+        assert workshop.rows().collect() == rows
+        assert workshop.files() == files
 
 
 def test_a_split_by_hash_needs_no_dates(workshop) -> None:

@@ -9,10 +9,15 @@ from pathlib import Path
 import pytest
 
 from pipelines.errors import LakeError, SettingsError
+from pipelines.feed.columns import FeedColumns
+from pipelines.feed.dataset import open_table
 from pipelines.lake import files
 from pipelines.lake.catalog import Lake
 from pipelines.lake.read import latest_version, read_at
-from pipelines.maintenance.vacuum import tables_of
+from pipelines.lake.snapshot import take_snapshot
+from pipelines.lake.write import replace_slice
+from pipelines.maintenance.pins import Pin, files_of
+from pipelines.maintenance.vacuum import list_files, tables_of, vacuum_table
 from pipelines.registry.folder import Folder
 from pipelines.registry.tracking import tracking_uri
 from pipelines.runner import run_stage
@@ -64,6 +69,36 @@ def test_landing_files_in_a_bucket_become_silver_and_come_once(
     assert run_stage("clean", run).counts["rows_in"] == 0
     assert latest_version(spark, s3_lake, "silver.airlines") == silver
     assert "silver.airlines" in tables_of(spark, s3_lake)
+
+
+def test_petastorm_reads_live_rows_of_a_table_in_a_bucket_and_vacuum_keeps_what_is_pinned(
+    spark, s3_lake
+):
+    for scale in (1, 2):
+        frame = spark.range(0, 1000, 1, 2).selectExpr(
+            "'train' AS _split",
+            "id AS _position",
+            f"CAST(id * {scale} AS FLOAT) AS a",
+            "CAST(id % 2 AS FLOAT) AS _label",
+        )
+        replace_slice(frame, s3_lake, "gold.tiny", "true", partition_by=["_split"])
+    place = s3_lake.path("gold.tiny")
+    spark.sql(f"DELETE FROM delta.`{place}` WHERE _position % 10 = 3")
+    rows = open_table(place, FeedColumns(numeric=("a",)), batch_size=128)
+    values = sorted(float(v) for x, _ in rows for v in x["numeric"].numpy().ravel())
+    assert values == [2.0 * i for i in range(1000) if i % 10 != 3]
+
+    pinned, live = take_snapshot(place, 1), take_snapshot(place)
+    pin = Pin("flights", "run-1", "gold.tiny", 1, files_of(pinned), "nowhere")
+    spark.sql(
+        f"ALTER TABLE delta.`{place}` SET TBLPROPERTIES "
+        "('delta.deletedFileRetentionDuration' = 'interval 0 seconds')"
+    )
+    kept = vacuum_table(spark, s3_lake, "gold.tiny", [pin])
+    assert (kept.removed_files, kept.kept_for) == (0, {"run-1": len(pin.files)})
+    gone = vacuum_table(spark, s3_lake, "gold.tiny", [])
+    assert gone.removed_files == len(pin.files)
+    assert list_files(spark, place).keys() == files_of(live)
 
 
 def test_small_files_in_a_bucket_are_written_whole_and_read_by_both_doors(spark, s3_lake):
