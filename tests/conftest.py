@@ -29,6 +29,14 @@ for _number in (1, 2, 3):
     os.environ[f"TIDEMILL_SECRET_K{_number}"] = f"a key of the tests alone, number {_number}"
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what uses the Spark session, whoever forgot it: `make test-unit` starts none."""
+    for item in items:
+        if "spark" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.spark)
+
+
 @pytest.fixture(scope="session")
 def project() -> Path:
     """The project's root."""

@@ -20,6 +20,7 @@ from pipelines.registry.bundle import Bundle, save_bundle
 from pipelines.runner import run_stage
 from tests.privacy.planted import find, write_project
 
+pytestmark = pytest.mark.spark
 PERSON = "planted.person1@mail.example"
 STAGES = ("ingest", "clean", "featurize", "normalize")
 TABLES = {
