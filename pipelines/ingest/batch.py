@@ -156,15 +156,13 @@ class Writer:
         before = latest_version(self._spark, self._lake, table)
         seen = Observation()
         good = (
-            # Spark computes every column that is there where it observes, needed or not.
-            records.drop("_raw")
-            .observe(
+            records.observe(
                 seen,
                 F.count(F.lit(1)).alias("records"),
                 F.count("_reason").alias("malformed"),
             )
             .where(F.col("_reason").isNull())
-            .drop("_reason")
+            .drop("_reason", "_raw")
         )
         num_bytes = sum(file.length for group in found.groups.values() for file in group)
         self._append(few_files(good, num_bytes), table, schema, batch, outcome)

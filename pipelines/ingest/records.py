@@ -110,7 +110,7 @@ def row_position() -> Column:
     from pyspark.sql import functions as F
 
     in_task = F.monotonically_increasing_id().bitwiseAND(F.lit(_ROW_BITS))
-    return F.input_file_block_start() + in_task
+    return F.col("_metadata.file_block_start") + in_task
 
 
 def _text_schema(names: Sequence[str], *more: str) -> StructType:
@@ -185,8 +185,7 @@ def _judged(
     )
     return lines.select(
         *columns,
-        # `_metadata` says the same, but has every row copied once more.
-        F.input_file_name().alias("_link"),
+        F.col("_metadata.file_path").alias("_link"),
         row_position().alias("_row"),
         reason.alias("_reason"),
         F.coalesce(F.col(_RAW), raw).alias("_raw"),
