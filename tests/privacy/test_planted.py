@@ -27,6 +27,7 @@ def run_planted(folder: Path, project: Path, protect_at: str, *more: str) -> str
     return done.stdout + done.stderr
 
 
+@pytest.mark.spark
 def test_no_planted_value_is_anywhere(tmp_path: Path, project: Path) -> None:
     said = run_planted(tmp_path, project, "ingest")
 
