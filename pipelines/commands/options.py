@@ -109,7 +109,10 @@ def print_json(value: Any) -> None:
 def lake_of(options: Options) -> Lake:
     """Return the pipeline's lake, without Spark."""
     from pipelines.lake.catalog import Lake
+    from pipelines.lake.tenant import confine_links
     from pipelines.run import resolve_place
 
     pipeline = options.pipeline()
-    return Lake(resolve_place(pipeline.root, pipeline.lake))
+    lake = Lake(resolve_place(pipeline.root, pipeline.lake))
+    confine_links(lake.root)
+    return lake

@@ -23,10 +23,14 @@ _USERS_NAMES = ("columns", "derive", "reads", "features", "entities", "sources",
 """Mappings whose keys are names of the user's own: a column may be called `token`."""
 _VALUES = (
     re.compile(r"://[^/\s:@]*:[^/\s@]+@"),  # scheme://user:password@host
-    re.compile(r"[?&;](password|passwd|pwd|secret|token|sig|accountkey)=[^&;\s]", re.I),
+    re.compile(r"[?&;]\w*(password|passwd|pwd|secret|token|sig|accountkey)=[^&;\s]", re.I),
+    re.compile(r"\(\w*(password|passwd|pwd)=[^)\s]", re.I),  # (user=x)(password=y)
+    re.compile(r"-D[\w.]*(password|secret|token)=\S", re.I),
+    re.compile(r"jdbc:[\w:]+:[^/@\s:]+/[^/@\s]+@", re.I),  # jdbc:oracle:thin:user/password@host
     re.compile(r"\b(AKIA|ASIA)[A-Z0-9]{16}\b"),
     re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY"),
 )
+_SECRET_OF_TENANT = re.compile(r"TIDEMILL_SECRET_\w", re.I)
 _POINTERS = {
     "s3": "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN (or the machine's role)",
     "azure": "AZURE_CLIENT_ID, AZURE_CLIENT_SECRET and AZURE_TENANT_ID (or the machine's identity)",
@@ -93,7 +97,11 @@ def _kind(text: str) -> str:
 def _finding(path: Path, value: Any) -> str | None:
     if isinstance(value, bool) or not isinstance(value, str | int | float) or value == "":
         return None
+    while path and isinstance(path[-1], int):  # an entry of a list is what the list is
+        path = path[:-1]
     key = str(path[-1]) if path else ""
+    if _SECRET_OF_TENANT.search(key) and "secretKeyRef" not in key:
+        return "the key gives one of `privacy.keys`, which would be in Spark's settings and log"
     if path and not _is_users_name(path) and _names_credential(key):
         return "the key says that its value is a credential"
     if any(pattern.search(str(value)) for pattern in _VALUES):

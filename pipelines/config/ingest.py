@@ -20,6 +20,21 @@ _FIXED_OPTIONS = {
 }
 
 
+_DATABASES = (
+    "postgresql",
+    "mysql",
+    "mariadb",
+    "sqlserver",
+    "oracle",
+    "db2",
+    "redshift",
+    "snowflake",
+    "trino",
+    "clickhouse",
+)
+_OTHERS_VARIABLES = ("TIDEMILL_", "AWS_", "AZURE_", "GOOGLE_", "MLFLOW_")
+
+
 def _plain(path: str) -> str:
     return path.replace("\\", "").replace("[.]", ".")
 
@@ -51,6 +66,23 @@ class Jdbc(Settings):
     def _url_is_jdbc(cls, value: str) -> str:
         if not value.startswith("jdbc:"):
             raise ValueError("expected an address as `jdbc:postgresql://host:5432/database`")
+        kind = value.split(":")[1].lower()
+        if kind not in _DATABASES:
+            # Derby, which Spark brings along, and its like read and make files wherever they can.
+            raise ValueError(
+                f"`jdbc:{kind}` is no database that is reached over the network; expected one of "
+                f"{', '.join(_DATABASES)}"
+            )
+        return value
+
+    @field_validator("user_env", "password_env")
+    @classmethod
+    def _variable_is_of_a_database(cls, value: str | None) -> str | None:
+        if value is not None and value.upper().startswith(_OTHERS_VARIABLES):
+            raise ValueError(
+                f"'{value}' is no database's: it would be sent to the host of `url`. Give the "
+                "user and the password in variables of their own, such as ORDERS_PASSWORD"
+            )
         return value
 
 

@@ -33,17 +33,21 @@ from pipelines.erasure.search import (
     wanted,
 )
 from pipelines.erasure.subject import Subject
-from pipelines.errors import LakeError
+from pipelines.errors import LakeError, UsageError
 from pipelines.lake.erased import note_feed_gap
 from pipelines.lake.files import file_system, read_bytes
 from pipelines.lake.lock import write_lock
 from pipelines.lake.read import latest_version, read_at
 from pipelines.maintenance.pins import mark_erased, pinned
 from pipelines.maintenance.vacuum import list_files, tables_of
+from pipelines.privacy.keys import check_keys
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pyspark.sql import DataFrame
 
+    from pipelines.config.privacy import Privacy
     from pipelines.run import Run
 
 logger = logging.getLogger(__name__)
@@ -55,10 +59,14 @@ def erase(run: Run, pairs: list[str]) -> Record:
     """Erase the subject that `column=value` pairs name from all tables of the run's lake.
 
     Its clear values and its pseudonyms are looked for. Returns what was found and done, which is
-    also kept as a row of `monitoring.erasures`.
+    also kept as a row of `monitoring.erasures`. Raises SettingsError for keys that are not the
+    lake's, UsageError for a column that is marked otherwise than `pseudonymize`.
     """
-    subject = Subject.of(pairs, run.pipeline.privacy.keys)
-    lake, name = run.lake, run.pipeline.name
+    lake, name, privacy = run.lake, run.pipeline.name, run.pipeline.privacy
+    # Pseudonyms of another key would find nothing, and the erasure would look finished.
+    check_keys(run.spark, lake, name, privacy.keys, may_be_more=True)
+    subject = Subject.of(pairs, privacy.keys)
+    _refuse_lossy(privacy, subject.columns)
     record = open_record(lake, name, list(subject.columns), subject.key_hash)
     record.not_searched = []
     for table in tables_of(run.spark, lake):
@@ -73,6 +81,18 @@ def erase(run: Run, pairs: list[str]) -> Record:
     record.finished_at = finished_at.isoformat(timespec="seconds")
     keep_record(lake, record)
     return record
+
+
+def _refuse_lossy(privacy: Privacy, columns: Sequence[str]) -> None:
+    for source, marks in privacy.sources.items():
+        for column in columns:
+            mark = marks.get(column)
+            if mark is not None and mark.action != "pseudonymize":
+                raise UsageError(
+                    f"--key {column}: the column is marked `{mark.action}` in "
+                    f"privacy.sources.{source}, so tables behind it can't be searched for its "
+                    "value. Name the subject by columns that are kept whole or pseudonymized."
+                )
 
 
 def _erase_from(run: Run, table: str, subject: Subject, record: Record) -> None:

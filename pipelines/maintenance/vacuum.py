@@ -76,7 +76,10 @@ def vacuum_table(
     place = lake.path(table)
     with write_lock(place):
         stored, live = list_files(spark, place), _live_files(place)
-        needed = {pin.run_id: pin.files for pin in pins if pin.table == table}
+        needed: dict[str, frozenset[str]] = {}
+        for pin in pins:  # runs of two pipelines may have the same id
+            if pin.table == table:
+                needed[pin.run_id] = needed.get(pin.run_id, frozenset()) | pin.files
         every = frozenset[str]().union(*needed.values())
         rest = {name: file for name, file in stored.items() if name not in every}
         removed: Set[str] = frozenset()

@@ -74,7 +74,8 @@ def check_keys(
 ) -> None:
     """Raise SettingsError unless the keys are those that the lake's pseudonyms were made with.
 
-    The first time they are noted. With `may_be_more` there may be new ones behind them.
+    The first time they are noted. With `may_be_more` there may be new ones behind them, and none
+    are noted.
     """
     checks = {key_id: _check_value(key_id) for key_id in key_ids}
     stored = files.read_text(spark, lake.state(pipeline, "privacy", "keys"))
@@ -96,7 +97,7 @@ def check_keys(
             f"`privacy.keys` has the new key '{key_ids[-1]}', but the lake's pseudonyms are of "
             f"'{list(known)[-1]}'. Run `tidemill rotate {pipeline}`: it brings them to the new key."
         )
-    if checks and not known:
+    if checks and not known and not may_be_more:
         note_keys(spark, lake, pipeline, key_ids)
 
 

@@ -99,4 +99,6 @@ def _of_text(text: Column, mark: Mark, protection: Protection) -> Column:
     keep = mark.keep or 0
     last = F.when(F.length(text) >= 3 * keep, F.right(text, F.lit(keep))).otherwise("")
     masked = F.concat(F.lit(MASKED), last if keep else F.lit(""))
-    return F.when(text.startswith(MASKED), text).otherwise(F.when(text.isNotNull(), masked))
+    # What was masked before stays; a clear text that only begins like it doesn't.
+    is_masked = text.startswith(MASKED) & (F.length(text) <= len(MASKED) + keep)
+    return F.when(is_masked, text).otherwise(F.when(text.isNotNull(), masked))
