@@ -91,7 +91,8 @@ def prepare(run: Run, name: str, bronze: Bronze) -> Batch | None:
     bounds = known_bounds(entity.columns, fitted, fixed_bounds(entity.columns))
     rows = treat(new_rows, name, entity, bounds, snapshot)
     latest = before.newest if before else None
-    has_late = oldest is not None and (latest is None or oldest < latest)
+    # Rows of the newest file itself may be late, too: released ones.
+    has_late = oldest is not None and (latest is None or oldest <= latest)
     if before is not None and has_late and not is_snapshot:
         consumed = read_at(run.spark, run.lake, table, bronze.version)
         keys = rows.where(F.col(FATE) == "kept").select(*entity.key).distinct()
@@ -106,7 +107,8 @@ def prepare(run: Run, name: str, bronze: Bronze) -> Batch | None:
         judgement=judgement,
         bronze=bronze,
         snapshot=snapshot,
-        has_new_snapshot=new_snapshot is not None and new_snapshot == snapshot,
+        # Rows of a snapshot seen before (released ones) are no snapshot: keys it lacks stay.
+        has_new_snapshot=new_snapshot is not None and (seen is None or new_snapshot > seen),
         newest=max((s for s in (latest, newest) if s is not None), default=None),
         fitted=fitted,
         notes=_notes(name, entity, judgement, fitted),

@@ -53,7 +53,9 @@ def show(
     rows: Ids = None,
     key: Key = None,
     reason: Reason = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 20,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="At most so many; 20, to a file all.")
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Released rows, too.")] = False,
     to: CsvOut = None,
     as_json: Json = False,
@@ -66,7 +68,7 @@ def show(
     found = rejected_rows(lake_of(options), options.pipeline(), entity)
     found = [one for one in found if everything or not one.is_released]
     total, chosen = len(found), Choice(rows or (), pairs(key or (), "--key"), reason).of(found)
-    chosen = chosen[:limit]
+    chosen = chosen[: limit or (20 if to is None else None)]
     if to is not None:
         write_csv(chosen, to)
     if as_json:

@@ -15,22 +15,28 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
-def read_covered(spark: SparkSession, lake: Lake, pipeline: str) -> list[Days]:
-    """Return the days that `featurize` has made so far, as far as it wrote them down."""
+def read_covered(spark: SparkSession, lake: Lake, pipeline: str, table: str) -> list[Days]:
+    """Return the days that `featurize` has made so far, as far as it wrote them down.
+
+    `table` is the id of the table they are in: those of one that was made anew since don't count.
+    """
     text = files.read_text(spark, _place(lake, pipeline))
-    stored = json.loads(text)["days"] if text else []
-    return [(dt.date.fromisoformat(first), dt.date.fromisoformat(last)) for first, last in stored]
+    stored = json.loads(text) if text else {"days": []}
+    if stored.get("table", table) != table:
+        return []
+    ends = stored["days"]
+    return [(dt.date.fromisoformat(first), dt.date.fromisoformat(last)) for first, last in ends]
 
 
-def add_covered(spark: SparkSession, lake: Lake, pipeline: str, days: Days) -> None:
+def add_covered(spark: SparkSession, lake: Lake, pipeline: str, table: str, days: Days) -> None:
     """Note that the features of these days have been made, with rows or without."""
     place = _place(lake, pipeline)
     with write_lock(place):
-        before = read_covered(spark, lake, pipeline)
+        before = read_covered(spark, lake, pipeline, table)
         after = joined([*before, days])
         if after != before:
             plain = [[f"{first}", f"{last}"] for first, last in after]
-            files.write_text(spark, place, json.dumps({"days": plain}))
+            files.write_text(spark, place, json.dumps({"table": table, "days": plain}))
 
 
 def _place(lake: Lake, pipeline: str) -> str:

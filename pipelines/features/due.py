@@ -13,6 +13,7 @@ from pipelines.features.days import Days, few, intersected, joined, missing
 from pipelines.features.query import Tables
 from pipelines.features.refresh import MadeFrom, Touched, touched_days
 from pipelines.lake.catalog import Table
+from pipelines.lake.changes import table_id
 from pipelines.lake.read import latest_version, read_at, table_exists
 from pipelines.run import Run
 
@@ -88,7 +89,8 @@ def _made(run: Run, target: Table) -> list[Days]:
     if date not in gold.columns:
         return []
     with_rows = [row[0] for row in gold.select(date).distinct().collect() if row[0]]
-    covered = read_covered(run.spark, run.lake, run.pipeline.name) if with_rows else []
+    made_in = table_id(run.spark, run.lake, target)
+    covered = read_covered(run.spark, run.lake, run.pipeline.name, made_in) if with_rows else []
     return joined([*covered, *((day, day) for day in with_rows)])
 
 

@@ -27,7 +27,7 @@ def _local(path: str) -> Path | None:
 
 
 @contextmanager
-def write_lock(table_path: str, timeout: float = 600.0, what: str = "") -> Iterator[None]:
+def write_lock(table_path: str, timeout: float = 3600.0, what: str = "") -> Iterator[None]:
     """Hold the write lock of the table at `table_path`; wait `timeout` seconds at most.
 
     `what` tells those who wait for what it is held.

@@ -59,7 +59,8 @@ def run(run: Run) -> StageResult:
         held = made.where(_where(settings.date, due.days)).count()
         # `score` tells by it a day without rows from one that was never made.
         for days in due.days:
-            add_covered(run.spark, run.lake, run.pipeline.name, days)
+            made_in = table_id(run.spark, run.lake, target)
+            add_covered(run.spark, run.lake, run.pipeline.name, made_in, days)
     else:
         written[str(target)] = latest_version(run.spark, run.lake, target)
     if due.days and not counts.rows:

@@ -28,7 +28,8 @@ def run(run: Run) -> StageResult:
     found = {name: Protection.of(pipeline, name) for name in pipeline.ingest.sources}
     protections = {name: one for name, one in found.items() if one is not None and one.at_ingest}
     # One ingest of a pipeline at a time: a stream's checkpoint has one owner.
-    with write_lock(run.lake.checkpoint(pipeline.name, "ingest", "all")):
+    checkpoint = run.lake.checkpoint(pipeline.name, "ingest", "all")
+    with write_lock(checkpoint, what=f"`ingest` of run {run.run_id}"):
         sources = pipeline.ingest.sources
         files = {name: one for name, one in sources.items() if one.jdbc is None}
         outcomes = ingest_tables(run.spark, run.lake, pipeline.name, sources)

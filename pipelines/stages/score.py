@@ -18,6 +18,7 @@ from pipelines.errors import ScoringError
 from pipelines.features.covered import read_covered
 from pipelines.features.days import Days, described, intersected
 from pipelines.lake.catalog import Table
+from pipelines.lake.changes import table_id
 from pipelines.lake.read import latest_version, read_at, table_exists
 from pipelines.lake.write import insert_new
 from pipelines.run import Run, StageResult, Stopwatch
@@ -148,7 +149,8 @@ def _check_covered(
     ends = features.select(F.min(date), F.max(date)).head()
     held: list[Days] = [(ends[0], ends[1])] if ends and ends[0] else []
     # Where nothing is noted (a table of other hands), all between its ends counts as made.
-    covered = read_covered(run.spark, run.lake, run.pipeline.name) or held
+    table = table_id(run.spark, run.lake, f"gold.{run.pipeline.featurize.table}")
+    covered = read_covered(run.spark, run.lake, run.pipeline.name, table) or held
     if held and intersected(covered, [(first, last)]):
         return
     asked = described([(first, last)])

@@ -6,6 +6,7 @@ import pytest
 
 from pipelines.errors import NoChampion, ScoringError
 from pipelines.features.covered import add_covered
+from pipelines.lake.changes import table_id
 from pipelines.lake.read import latest_version, read_at
 from pipelines.lake.write import replace_slice
 from pipelines.registry.bundle import save_bundle
@@ -108,7 +109,7 @@ def test_a_day_without_flights_is_scored_with_no_rows_and_a_warning(
     spark, lake, features, promoted, open_test_run
 ):
     third, notes = dt.date(2013, 1, 17), []
-    add_covered(spark, lake, "flights", (SECOND, third))
+    add_covered(spark, lake, "flights", table_id(spark, lake, "gold.flights"), (SECOND, third))
     for _ in range(2):  # without a table of predictions, and with one
         empty = run_stage("score", open_test_run(date=third, progress=notes.append))
         assert empty.counts == {"rows_in": 0, "inserted": 0, "unchanged": 0}
@@ -124,7 +125,7 @@ def test_a_day_without_flights_is_scored_with_no_rows_and_a_warning(
 
 def test_an_empty_features_table_can_t_be_scored(spark, lake, features, promoted, open_test_run):
     replace_slice(features.limit(0), lake, "gold.flights", "true", partition_by=["flight_date"])
-    add_covered(spark, lake, "flights", (FIRST, SECOND))
+    add_covered(spark, lake, "flights", table_id(spark, lake, "gold.flights"), (FIRST, SECOND))
     with pytest.raises(ScoringError, match="no rows for 2013-01-15; it is empty"):
         run_stage("score", open_test_run(date=FIRST))
 
