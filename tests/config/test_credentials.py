@@ -24,6 +24,10 @@ def _with_option(key: str, value: str) -> str:
         ("fs.azure.account.key.lake.blob.core.windows.net", SECRET),
         ("url", f"jdbc:postgresql://reader:{SECRET}@db/shop"),
         ("url", f"jdbc:postgresql://db/shop?user=reader&password={SECRET}"),
+        ("url", f"jdbc:postgresql://db/shop?sslpassword={SECRET}"),
+        ("url", f"jdbc:oracle:thin:scott/{SECRET}@db"),
+        ("url", f"(description=(password={SECRET}))"),
+        ("javaOptions", f"-Djavax.net.ssl.keyStorePassword={SECRET}"),
         ("anything", "AKIAABCDEFGHIJKLMNOP"),
     ],
 )
@@ -85,3 +89,13 @@ def test_what_only_tells_where_a_credential_is_passes(shop, project: Path) -> No
     assert load_pipeline("shop", root=root).featurize.label == "token"
     for name in ("flights", "weather", "digits"):
         load_pipeline(name, root=project)
+
+
+@pytest.mark.parametrize(
+    "key", ["spark.executorEnv.TIDEMILL_SECRET_K1", "spark.yarn.appMasterEnv.TIDEMILL_SECRET_K1"]
+)
+def test_a_key_of_privacy_in_a_profile_is_refused(key: str) -> None:
+    with pytest.raises(SettingsError, match="would be in Spark's settings"):
+        refuse_in_profile({key: SECRET}, "conf/spark/yarn.conf")
+    from_store = {"spark.kubernetes.executor.secretKeyRef.TIDEMILL_SECRET_K1": "keys:k1"}
+    refuse_in_profile(from_store, "conf/spark/kubernetes.conf")

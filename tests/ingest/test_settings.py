@@ -53,6 +53,14 @@ def test_a_source_is_of_files_or_a_table():
             "`delivery: full_snapshot` doesn't go with `jdbc`",
         ),
         ({"columns": ["id"], "jdbc": {**JDBC, "url": "db"}}, "expected an address as"),
+        (
+            {"columns": ["id"], "jdbc": {**JDBC, "url": "jdbc:derby:/elsewhere;create=true"}},
+            "no database that is reached over the network",
+        ),
+        (
+            {"columns": ["id"], "jdbc": {**JDBC, "user_env": "TIDEMILL_SECRET_K1"}},
+            "is no database's",
+        ),
     ]:
         with pytest.raises(ValidationError, match=re.escape(said)):
             Source.model_validate(given)
