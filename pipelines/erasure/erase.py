@@ -22,7 +22,7 @@ from pipelines.erasure.record import (
     keep_record,
     open_record,
 )
-from pipelines.erasure.redact import redact_checkpoint, redact_commit
+from pipelines.erasure.redact import Unreadable, redact_checkpoint, redact_commit
 from pipelines.erasure.search import (
     IDENTITY,
     Search,
@@ -122,6 +122,8 @@ def _erase_from(run: Run, table: str, subject: Subject, record: Record) -> None:
             "another run wrote meanwhile. Run the same erase again."
         )
     if not gone:
+        # Files that are gone already have left their statistics.
+        _redact_log(run, table, frozenset(), subject)
         return
     first, last = versions_with(place, frozenset(gone))
     traces.files = gone
@@ -193,17 +195,20 @@ def _remove(run: Run, table: str, names: list[str]) -> None:
 
 
 def _redact_log(run: Run, table: str, files: frozenset[str], subject: Subject) -> None:
-    spark, log = run.spark, f"{run.lake.path(table)}/_delta_log"
+    spark, place = run.spark, run.lake.path(table)
+    log = f"{place}/_delta_log"
+    unreadable = Unreadable(files, frozenset(list_files(spark, place)))
     for name, stored in sorted(list_files(spark, log).items()):
         content = read_bytes(spark, stored.uri) or b""
         if name.endswith(".json"):
-            text = redact_commit(content.decode("utf-8"), files, subject.is_named_in)
+            text = redact_commit(content.decode("utf-8"), unreadable, subject.is_named_in)
             redacted = None if text is None else text.encode("utf-8")
         elif name.endswith(".parquet"):
-            redacted = redact_checkpoint(content, files)
+            redacted = redact_checkpoint(content, unreadable, subject.is_named_in)
         elif name.endswith(".crc"):
             said = unquote(content.decode("utf-8", "replace"))
-            if subject.is_named_in(said) or any(file in said for file in files):
+            # A checksum may hold the statistics of all files.
+            if "minValues" in said or subject.is_named_in(said) or any(f in said for f in files):
                 system, path = file_system(spark, stored.uri)
                 system.delete(path, False)  # checksums may be missing
             continue

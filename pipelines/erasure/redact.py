@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Container
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -20,8 +21,26 @@ _OF_FILES = ("add", "remove", "cdc")
 _STATISTICS = ("stats", "stats_parsed")
 
 
+@dataclass(frozen=True)
+class Unreadable:
+    """Files of a table that are gone: `erased` now, or not among those `stored` any more.
+
+    Nobody reads their statistics, and those of files that an earlier VACUUM removed may name a
+    subject, too, if only by the beginning of a long text.
+    """
+
+    erased: frozenset[str]
+    stored: frozenset[str]
+
+    def __contains__(self, name: object) -> bool:
+        if name in self.erased:
+            return True
+        is_elsewhere = str(name).startswith("/") or ":" in str(name)
+        return name not in self.stored and not is_elsewhere
+
+
 def redact_commit(
-    text: str, files: Collection[str], is_named_in: Callable[[str], bool]
+    text: str, files: Container[str], is_named_in: Callable[[str], bool]
 ) -> str | None:
     """Return a commit (or a checkpoint of JSON lines) without the subject; None if unchanged.
 
@@ -38,7 +57,7 @@ def redact_commit(
 
 
 def _redact_files(
-    action: dict[str, Any], files: Collection[str], is_named_in: Callable[[str], bool]
+    action: dict[str, Any], files: Container[str], is_named_in: Callable[[str], bool]
 ) -> bool:
     changed = False
     for kind in _OF_FILES:
@@ -47,7 +66,7 @@ def _redact_files(
             continue
         for name in _STATISTICS:
             said = file.get(name)
-            if said and (unquote(file["path"]) in files or is_named_in(json.dumps(said))):
+            if said and (unquote(file["path"]) in files or is_named_in(_text(said))):
                 del file[name]
                 changed = True
     return changed
@@ -56,15 +75,24 @@ def _redact_files(
 def _redact_info(info: dict[str, Any] | None, is_named_in: Callable[[str], bool]) -> bool:
     changed = False
     for name, value in (info or {}).get("operationParameters", {}).items():
-        if is_named_in(value if isinstance(value, str) else json.dumps(value)):
+        if is_named_in(_text(value)):
             assert info is not None  # it has parameters
             info["operationParameters"][name] = GONE
             changed = True
     return changed
 
 
-def redact_checkpoint(content: bytes, files: Collection[str]) -> bytes | None:
-    """Return a Parquet checkpoint (or sidecar) without statistics of `files`; None if unchanged."""
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def redact_checkpoint(
+    content: bytes, files: Container[str], is_named_in: Callable[[str], bool]
+) -> bytes | None:
+    """Return a Parquet checkpoint (or sidecar) without the subject; None if unchanged.
+
+    Statistics of `files` go, and others that name it.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -74,7 +102,7 @@ def redact_checkpoint(content: bytes, files: Collection[str]) -> bytes | None:
         if kind not in table.column_names:
             continue
         column = table.column(kind).combine_chunks()
-        redacted = _without_statistics(column, files)
+        redacted = _without_statistics(column, files, is_named_in)
         if redacted is not None:
             place = table.column_names.index(kind)
             table = table.set_column(place, pa.field(kind, redacted.type), redacted)
@@ -86,14 +114,24 @@ def redact_checkpoint(content: bytes, files: Collection[str]) -> bytes | None:
     return written.getvalue()
 
 
-def _without_statistics(column: pa.Array, files: Collection[str]) -> pa.Array | None:
+def _without_statistics(
+    column: pa.Array, files: Container[str], is_named_in: Callable[[str], bool]
+) -> pa.Array | None:
     import pyarrow as pa
     import pyarrow.compute as pc
 
     names = [field.name for field in column.type]
     paths = pc.struct_field(column, "path").to_pylist()
-    is_erased = pa.array([path is not None and unquote(path) in files for path in paths])
-    if not pc.any(is_erased).as_py() or not set(_STATISTICS) & set(names):
+    said = [pc.struct_field(column, name).to_pylist() for name in _STATISTICS if name in names]
+    is_erased = pa.array(
+        [
+            path is not None
+            and any(one[at] is not None for one in said)
+            and (unquote(path) in files or any(is_named_in(_text(one[at])) for one in said))
+            for at, path in enumerate(paths)
+        ]
+    )
+    if not pc.any(is_erased).as_py():
         return None
     children = []
     for field in column.type:

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.erasure.redact import redact_checkpoint, redact_commit
+from pipelines.erasure.redact import Unreadable, redact_checkpoint, redact_commit
 from pipelines.erasure.subject import Subject
 from pipelines.errors import UsageError
 from pipelines.privacy.keys import pseudonym
@@ -83,7 +83,7 @@ def test_a_checkpoint_loses_statistics_of_erased_files_alone() -> None:
     content = io.BytesIO()
     pq.write_table(table, content)
 
-    redacted = redact_checkpoint(content.getvalue(), {"a.parquet"})
+    redacted = redact_checkpoint(content.getvalue(), {"a.parquet"}, lambda _: False)
 
     assert redacted is not None
     assert b"ann@x.org" not in redacted
@@ -92,4 +92,23 @@ def test_a_checkpoint_loses_statistics_of_erased_files_alone() -> None:
     assert found[0]["add"]["stats_parsed"] is None
     assert found[0]["add"]["tags"] == [("x", "y")]
     assert found[1:] == table.to_pylist()[1:]
-    assert redact_checkpoint(redacted, {"c.parquet"}) is None
+    assert redact_checkpoint(redacted, {"c.parquet"}, lambda _: False) is None
+    named = redact_checkpoint(content.getvalue(), set(), ANN.is_named_in)
+    assert named == redacted, "also of files that are there, by what they say"
+
+
+def test_files_that_a_vacuum_took_lose_their_statistics_too() -> None:
+    gone = Unreadable(frozenset({"erased.parquet"}), frozenset({"live.parquet"}))
+    assert "erased.parquet" in gone
+    assert "vacuumed.parquet" in gone
+    for kept in ("live.parquet", "/other/table.parquet", "s3://bucket/other.parquet"):
+        assert kept not in gone
+
+
+def test_letters_beyond_ascii_are_found() -> None:
+    subject = Subject.of(["name=J\u00fcrgen \u00c4rger"], [])
+    stats = json.dumps({"minValues": {"name": "J\u00fcrgen \u00c4rger"}}, ensure_ascii=False)
+    text = json.dumps({"add": {"path": "a.parquet", "stats": stats}}, ensure_ascii=False)
+    redacted = redact_commit(text, set(), subject.is_named_in)
+    assert redacted is not None
+    assert json.loads(redacted) == {"add": {"path": "a.parquet"}}
