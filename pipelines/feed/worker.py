@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -155,12 +156,22 @@ class PieceWorker(ArrowReaderWorker):
     def process(self, job: Any, decoder: Decoder | None = None, gate: Gate | None = None) -> None:
         """Decode a job and publish it, or the error; a job without a decoder is an error."""
         if decoder is not None and gate is not None:
+            give_way()
             try:
                 with gate:
                     decoder.decode(job)
             except Exception as error:  # told to the thread that reads
                 job = _Failure(error)
         self.publish_func(job)
+
+
+def give_way() -> None:
+    """Have the calling thread take only time on a core that no other thread wants (Linux).
+
+    Where decoding shares a core with training, a step and its sum over ranks would wait for it.
+    """
+    if hasattr(os, "SCHED_IDLE"):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 class PieceReader(Reader):
