@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pipelines.cleaning import progress as state
-from pipelines.cleaning.casts import BOOKKEEPING, ORDER
+from pipelines.cleaning.casts import BOOKKEEPING, ORDER, RELEASE_BATCH
 from pipelines.cleaning.duplicates import FATE, Snapshot, is_of
 from pipelines.cleaning.fit import Fitted, columns_to_fit, fit_bounds, known_bounds
 from pipelines.cleaning.judge import Judgement, judge, refusal
@@ -49,6 +49,8 @@ class Batch:
     entity: Entity
     rows: DataFrame
     judgement: Judgement
+    num_delivered: int
+    """Its rows without those that a person put back."""
     bronze: Bronze
     snapshot: Snapshot | None = None
     has_new_snapshot: bool = False
@@ -84,7 +86,7 @@ def prepare(run: Run, name: str, bronze: Bronze) -> Batch | None:
     new_rows = protect(new_rows, Protection.of(pipeline, entity.source))
     is_snapshot = pipeline.ingest.sources[entity.source].delivery == "full_snapshot"
     seen = before.snapshot if before else None
-    oldest, newest = _ends(new_rows)
+    oldest, newest, num_delivered = _ends(new_rows)
     new_snapshot = newest if is_snapshot else None
     snapshot = max((s for s in (seen, new_snapshot) if s is not None), default=None)
     fitted = _fit_where_possible(run, name, bronze.version)
@@ -105,6 +107,7 @@ def prepare(run: Run, name: str, bronze: Bronze) -> Batch | None:
         entity=entity,
         rows=rows,
         judgement=judgement,
+        num_delivered=num_delivered,
         bronze=bronze,
         snapshot=snapshot,
         # Rows of a snapshot seen before (released ones) are no snapshot: keys it lacks stay.
@@ -117,17 +120,24 @@ def prepare(run: Run, name: str, bronze: Bronze) -> Batch | None:
     )
 
 
-def _ends(bronze: DataFrame) -> tuple[Snapshot | None, Snapshot | None]:
-    """Return the oldest and newest (delivery time, file) among bronze rows; None without rows."""
+def _ends(bronze: DataFrame) -> tuple[Snapshot | None, Snapshot | None, int]:
+    """Return the oldest and newest (delivery time, file) among bronze rows; None without rows.
+
+    Then the number of rows that were delivered, and not put back.
+    """
     from pyspark.sql import functions as F
 
     which = F.struct(F.unix_micros("_source_modified_at").alias("at"), F.col("_source_file"))
-    found = bronze.agg(F.min(which).alias("oldest"), F.max(which).alias("newest")).head()
+    found = bronze.agg(
+        F.min(which).alias("oldest"),
+        F.max(which).alias("newest"),
+        F.count_if(F.col("_batch") != RELEASE_BATCH).alias("delivered"),
+    ).head()
     assert found is not None  # an aggregate without groups is one row
     if found["newest"] is None:
-        return None, None
+        return None, None, 0
     oldest, newest = found["oldest"], found["newest"]
-    return (oldest[0], oldest[1]), (newest[0], newest[1])
+    return (oldest[0], oldest[1]), (newest[0], newest[1]), found["delivered"]
 
 
 def without_outdated(rows: DataFrame, consumed: DataFrame, key: Sequence[str]) -> DataFrame:

@@ -19,6 +19,8 @@ ORDER = ("_order_file_at", "_order_file", "_order_row")
 """The order key: of two rows with one key, the one with the greater triple is newer."""
 BOOKKEEPING = ("_source_file", "_source_modified_at", "_row", "_batch", "_ingested_at")
 """Bronze columns that `ingest` adds; all others are the source's own."""
+RELEASE_BATCH = -2
+"""`_batch` of a row that a person put back: see `pipelines.cleaning.release`."""
 _WHITE = " \t\r\n\f\u00a0\ufeff"
 _TEXT = "_text_"
 

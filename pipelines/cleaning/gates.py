@@ -60,7 +60,6 @@ def _outlook(run: Run, name: str, batches: Mapping[str, Batch]) -> Outlook:
 
     batch = batches.get(name)
     progress = read_progress(run.spark, run.lake, run.pipeline.name, name)
-    last = progress.last.get("counts", {}) if progress else {}
 
     def num_table() -> int | None:
         silver = _silver(run, name)
@@ -70,10 +69,13 @@ def _outlook(run: Run, name: str, batches: Mapping[str, Batch]) -> Outlook:
         name=f"silver.{name}",
         new_rows=batch.rows.where(F.col(FATE) == "kept") if batch else None,
         table=lambda: _after(run, name, batches),
-        num_new=batch.judgement.rows_in if batch else 0,
-        num_before=last.get("rows_in"),
+        num_new=batch.num_delivered if batch else 0,
+        num_before=progress.num_delivered if progress else None,
+        least_and_most=None,
+        is_delivery=batch is not None and batch.num_delivered > 0,
         num_table=num_table,
         as_of=_as_of(run, name, batch),
+        timezone=run.pipeline.timezone,
         referred=lambda table: _after(run, table.removeprefix("silver."), batches),
     )
 

@@ -32,6 +32,12 @@ class Progress:
     last: Mapping[str, Any] = field(default_factory=dict)
     newest: Snapshot | None = None
 
+    @property
+    def num_delivered(self) -> int | None:
+        """Rows of the last delivery, without any that a person put back."""
+        found = self.last.get("delivered", self.last.get("counts", {}).get("rows_in"))
+        return None if found is None else int(found)
+
 
 def read_progress(spark: SparkSession, lake: Lake, pipeline: str, entity: str) -> Progress | None:
     """Return how far an entity is; None where it was never cleaned."""

@@ -172,7 +172,12 @@ def read_csv(file: Path, rows: Iterable[Rejected]) -> list[Rejected]:
                 f"{file}, line {number}: the column '{_ID}' holds {line.get(_ID)!r}, which is no "
                 "rejected row's. Write the file with `tidemill quarantine show ... --to FILE`."
             )
-        given = {k: v or None for k, v in line.items() if k not in (_ID, _REASONS, None)}
+        # Rows of before the source gained a column don't have it; they are empty there.
+        given = {
+            k: v or None
+            for k, v in line.items()
+            if k not in (_ID, _REASONS, None) and (v or k in row.values)
+        }
         check_columns(row, given)
         changes = {k: v for k, v in given.items() if v != _text(row.values.get(k))}
         found.append(replace(row, changes=changes))

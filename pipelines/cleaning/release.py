@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pipelines.cleaning import progress as state
-from pipelines.cleaning.casts import IS_DROPPED, ORDER, raw_columns
+from pipelines.cleaning.casts import IS_DROPPED, ORDER, RELEASE_BATCH, raw_columns
 from pipelines.cleaning.duplicates import FATE
 from pipelines.cleaning.fit import known_bounds
 from pipelines.cleaning.outliers import fixed_bounds
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
     from pipelines.run import Run
 
-RELEASE_BATCH = -2
-"""`_batch` of a released row in bronze."""
 _WHICH = ("_source_file", "_source_modified_at", "_row")
 
 

@@ -148,9 +148,11 @@ def store(run: Run, batch: Batch) -> Written:
         # A row that removes its key by `delete_when` leaves nothing to look for.
         stays = good.where(f"NOT {TOMBSTONE}") if entity.delete_when else good
         check_held(stays, run.lake, silver, silver_version, entity.key, by.prune)
+    came_from = batch.came_from
     last = {
         "run_id": run.run_id,
         "counts": asdict(counts),
+        "delivered": batch.num_delivered or (came_from.num_delivered if came_from else None),
         "rules": [
             *(result.to_dict(name) for result in batch.judgement.rules),
             *({"entity": name, **result.to_dict()} for result in batch.table_results),

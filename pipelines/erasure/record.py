@@ -105,12 +105,13 @@ def keep_audit(spark: SparkSession, lake: Lake, record: Record, finished_at: dt.
     row = (
         *(record.erasure_id, record.pipeline, record.key_columns, record.key_hash),
         *(started_at, finished_at, tables, record.bundles, record.landing_files),
+        record.not_searched,
     )
     schema = (
         "erasure_id string, pipeline string, key_columns array<string>, key_hash string, "
         "started_at timestamp, finished_at timestamp, tables array<struct<table: string, "
         "rows: bigint, files: bigint, first_version: bigint, last_version: bigint>>, "
-        "bundles array<string>, landing_files array<string>"
+        "bundles array<string>, landing_files array<string>, not_searched array<string>"
     )
     df = spark.createDataFrame([row], schema).coalesce(1)
     append_once(df, lake, TABLE, record.erasure_id, 1)

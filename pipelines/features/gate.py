@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import QualityError
+from pipelines.features.days import Days
 from pipelines.features.rows import RowCounts
 from pipelines.lake.catalog import Table
 from pipelines.lake.read import latest_version, read_at, table_exists
@@ -25,13 +25,14 @@ def judge_features(
     run: Run,
     rows: DataFrame,
     counts: RowCounts,
-    first: dt.date,
+    days: Sequence[Days],
     where: str,
     silver: Callable[[str], DataFrame],
 ) -> list[dict[str, Any]]:
     """Return how the table rules fare with the rows that are to replace those of `where`.
 
-    Rows are counted by day: `new_rows` against those of the last day before the `first`. Raises
+    Rows are counted by day: the least and the most `new_rows` of one of the `days` against those of
+    the last day before them. A day without rows has none. Raises
     QualityError where a rule of severity `fail` is broken.
     """
     from pyspark.sql import functions as F
@@ -52,17 +53,25 @@ def judge_features(
 
     before = None
     if there is not None:
-        earlier = there.where(F.col(settings.date) < F.lit(first))
-        by_day = earlier.groupBy(settings.date).count().orderBy(F.desc(settings.date)).head()
-        before = by_day["count"] if by_day else None
+        earlier = there.where(F.col(settings.date) < F.lit(days[0][0]))
+        last_day = earlier.groupBy(settings.date).count().orderBy(F.desc(settings.date)).head()
+        before = last_day["count"] if last_day else None
+    by_day = {row[0]: row[1] for row in rows.groupBy(settings.date).count().collect()}
+    num_days = sum((last - first).days + 1 for first, last in days)
     outlook = Outlook(
         name=str(target),
         new_rows=rows,
         table=table,
-        num_new=counts.rows // max(counts.days, 1),
+        num_new=counts.rows,
         num_before=before,
+        least_and_most=(
+            min(by_day.values()) if len(by_day) == num_days else 0,
+            max(by_day.values(), default=0),
+        ),
+        is_delivery=True,
         num_table=lambda: None if there is None else there.count(),
         as_of=end_of_day(run.date, run.pipeline.timezone) if run.date else None,
+        timezone=run.pipeline.timezone,
         referred=silver,
     )
     results = judge_table(settings.table_rules, outlook)

@@ -8,7 +8,7 @@ What changed in these tables since is read from their change feeds, and mapped t
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,16 @@ class MadeFrom:
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return asdict(self)
+
+    @classmethod
+    def oldest(cls, notes: Sequence[Mapping[str, Any]]) -> MadeFrom | str:
+        """Return from what all days come at least; or, in words, why that can't be said."""
+        found = [cls(one["versions"], one["ids"], one["query"]) for one in notes]
+        newest = found[0]
+        if any((one.ids, one.query) != (newest.ids, newest.query) for one in found):
+            return "as two runs at once made them in different ways"
+        versions = {name: min(one.versions[name] for one in found) for name in newest.versions}
+        return cls(versions, newest.ids, newest.query)
 
     def differs(self, now: MadeFrom) -> str | None:
         """Say why days made from this can't be brought up to date one by one; None if they can."""

@@ -14,7 +14,14 @@ from pipelines.config.ingest import Source
 from pipelines.errors import LakeError
 from pipelines.ingest.files import LandingFile
 from pipelines.ingest.ledger import Batch
-from pipelines.ingest.records import Sorted, few_files, read_records, sort_out, without_names
+from pipelines.ingest.records import (
+    Sorted,
+    few_files,
+    read_records,
+    sort_out,
+    without_names,
+    without_other_letters,
+)
 from pipelines.ingest.tables import (
     Tables,
     files_schema,
@@ -30,7 +37,7 @@ from pipelines.lake.read import latest_version, read_at
 from pipelines.privacy.protect import Protection, protect, protect_raw
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame, SparkSession
+    from pyspark.sql import Column, DataFrame, Observation, SparkSession
     from pyspark.sql.types import StructType
 
 Counts = dict[str, int]
@@ -93,22 +100,22 @@ class Writer:
         )
         good: Counts = {}
         malformed: Counts = {}
-        observed: Counts | None = {"records": 0, "malformed": 0}
-        aside = self._bad_files(found)
+        num_read: int | None = 0
+        aside, has_malformed = self._bad_files(found), False
         if found.groups:
-            records = self._records(found)
-            observed = self._append_rows(records, found, batch, outcome)
+            num_read = self._append_rows(found, batch, outcome)
             good = self._count(tables.rows, outcome, batch, None)
-            if observed is None or observed["malformed"]:
-                aside = aside.unionByName(self._malformed(records))
+            has_malformed = num_read != sum(good.values())
+            if has_malformed:
+                aside = aside.unionByName(self._malformed(found))
         self._create(tables.rejected, rejected_schema())
-        if found.rejected or observed is None or observed["malformed"]:
+        if found.rejected or has_malformed:
             self._append(aside, tables.rejected, rejected_schema(), batch, outcome)
             malformed = self._count(tables.rejected, outcome, batch, "raw IS NOT NULL")
         outcome.rows, outcome.malformed = sum(good.values()), sum(malformed.values())
         # Where an earlier run wrote the rows, only the tables know how many there were.
         kept = outcome.rows + outcome.malformed
-        outcome.records = kept if observed is None else observed["records"]
+        outcome.records = kept if num_read is None else num_read
         self._check(outcome, batch)
         entries = self._entries(found, batch, good, malformed)
         self._append(entries, tables.files, files_schema(), batch, outcome)
@@ -119,58 +126,63 @@ class Writer:
     def sort_out(self, files: Sequence[LandingFile]) -> Sorted:
         """Return which files can be read, what of them, and which are put aside; write nothing."""
         found = sort_out(self._spark, files, self._source)
-        if self._source.format == "parquet":
+        stored = None
+        if self._source.format == "parquet" or self._source.schema_drift == "add":
             stored = stored_columns(self._spark, self._lake, self._tables, self._source)
+        if self._source.schema_drift == "add":
+            there = [*self._source.columns, *(stored.fieldNames() if stored else ())]
+            found = without_other_letters(found, there)
+        if self._source.format == "parquet":
             marked = self._protection.marks if self._protection else ()
             found = split_by_type(self._spark, found, self._source, stored, marked)
         return found if self._protection is None else without_names(found, self._source)
 
-    def _records(self, found: Sorted) -> DataFrame:
+    def _records(self, found: Sorted, seen: list[Observation] | None = None) -> DataFrame:
         """Return the records of all good files, with the file they came from."""
         from pyspark.sql import functions as F
 
         files = [file for group in found.groups.values() for file in group]
         places = self._spark.createDataFrame(
-            [(file.link, file.path, file.modified_ms) for file in files],
+            [(link, file.path, file.modified_ms) for file in files for link in file.links],
             "_link string, _source_file string, _modified_ms bigint",
         )
-        records = protect(read_records(self._spark, found, self._source), self._protection)
-        return records.join(F.broadcast(places), "_link").withColumn(
-            "_source_modified_at", F.timestamp_millis("_modified_ms")
+        records = read_records(self._spark, found, self._source, seen)
+        # A number is looked up more quickly than a text. Two links of one number would double
+        # their rows, which the count after the write would find.
+        number = F.xxhash64("_link").alias("_number")
+        places = places.select(number, "_source_file", "_modified_ms")
+        return (
+            protect(records, self._protection)
+            .withColumn("_number", number)
+            .join(F.broadcast(places), "_number")
+            .withColumn("_source_modified_at", F.timestamp_millis("_modified_ms"))
         )
 
-    def _append_rows(
-        self, records: DataFrame, found: Sorted, batch: Batch, outcome: Outcome
-    ) -> Counts | None:
-        """Append the good records; return what was read, or None where they were there before."""
-        from pyspark.sql import Observation
+    def _append_rows(self, found: Sorted, batch: Batch, outcome: Outcome) -> int | None:
+        """Append the good records; return how many were read, or None where they were there."""
         from pyspark.sql import functions as F
         from pyspark.sql import types as T
 
         table = self._tables.rows
+        seen: list[Observation] = []
+        records = self._records(found, seen)
         columns = T.StructType(
             [one for one in records.schema.fields if not one.name.startswith("_")]
         )
         schema = rows_schema(columns)
         self._create(table, schema)
         before = latest_version(self._spark, self._lake, table)
-        seen = Observation()
-        good = (
-            records.observe(
-                seen,
-                F.count(F.lit(1)).alias("records"),
-                F.count("_reason").alias("malformed"),
-            )
-            .where(F.col("_reason").isNull())
-            .drop("_reason", "_raw")
-        )
+        good = records.where(F.col("_reason").isNull())
         num_bytes = sum(file.length for group in found.groups.values() for file in group)
-        self._append(few_files(good, num_bytes), table, schema, batch, outcome)
-        return dict(seen.get) if outcome.written[table] > before else None
+        self._append(good, table, schema, batch, outcome, num_bytes)
+        if outcome.written[table] == before:
+            return None
+        return sum(int(one.get["records"]) for one in seen)
 
-    def _malformed(self, records: DataFrame) -> DataFrame:
+    def _malformed(self, found: Sorted) -> DataFrame:
         from pyspark.sql import functions as F
 
+        records = self._records(found)
         raw = F.coalesce("_raw", F.lit(""))
         if self._protection is not None:
             raw = protect_raw(raw, F.col("_row"), self._protection)
@@ -214,7 +226,13 @@ class Writer:
         write.create_if_absent(self._spark, self._lake, table, schema)
 
     def _append(
-        self, df: DataFrame, table: str, schema: StructType, batch: Batch, outcome: Outcome
+        self,
+        df: DataFrame,
+        table: str,
+        schema: StructType,
+        batch: Batch,
+        outcome: Outcome,
+        num_bytes: int | None = None,
     ) -> None:
         from pyspark.sql import functions as F
 
@@ -223,6 +241,9 @@ class Writer:
         if "_ingested_at" in schema.fieldNames():
             more["_ingested_at"] = F.current_timestamp()
         rows = in_order_of(df.withColumns(more), schema)
+        if num_bytes is not None:
+            # Last of all: what came after it would copy each row once more.
+            rows = few_files(rows, num_bytes)
         outcome.written[table] = write.append_once(
             rows, self._lake, table, batch.app_id, batch.version
         )

@@ -51,6 +51,10 @@ def _unreadable(found: Sequence[str], extra: Sequence[str], source: Source) -> l
         findings.append(f"none of them is there, only {quoted(extra)}")
     known = {name.lower() for name in source.columns}
     by_case = [name for name in extra if name.lower() in known]
+    letters = [name.lower() for name in dict.fromkeys(found)]
+    alike = [n for n in extra if letters.count(n.lower()) > 1 and n not in by_case]
+    if alike:
+        findings.append(f"alike but for capital letters {quoted(alike)}")
     if by_case:
         findings.append(f"not declared in these letters {quoted(by_case)}")
     bad = [name for name in extra if not _can_be_column(name)]

@@ -34,6 +34,12 @@ class LandingFile:
     """The whole path as `_metadata.file_path` spells it: a URI with escapes."""
 
     @property
+    def links(self) -> tuple[str, ...]:
+        """The link as `_metadata.file_path` and `input_file_name` spell it: `file:/`, `file:///`."""
+        local = re.sub("^file:/(?!/)", "file:///", self.link)
+        return (self.link,) if local == self.link else (self.link, local)
+
+    @property
     def modified_at(self) -> str:
         """The time of the last change, for people."""
         return describe_ms(self.modified_ms)

@@ -5,20 +5,21 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from pipelines.config.ingest import Source
-from pipelines.ingest.drift import BadFile, judge_names, tolerated
+from pipelines.ingest.drift import COLUMNS_DIFFER, BadFile, judge_names, quoted, tolerated
 from pipelines.ingest.files import LandingFile, literal
 from pipelines.ingest.headers import read_headers
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame, DataFrameReader, SparkSession
+    from pyspark.sql import Column, DataFrame, DataFrameReader, Observation, SparkSession
     from pyspark.sql.types import StructType
 
+_Observed: TypeAlias = "Callable[[DataFrame], DataFrame]"
 _RAW = "_tidemill_raw"
 _REPLACEMENT = "\ufffd"
 _BYTES_PER_FILE = 128 * 2**20
@@ -67,6 +68,28 @@ def sort_by_header(
     return Sorted(dict(groups), rejected, columns, drifted)
 
 
+def without_other_letters(found: Sorted, there: Sequence[str]) -> Sorted:
+    """Set aside files whose new columns are alike those of the table but for capital letters.
+
+    Spark takes such names for one. `there` are the table's and the settings' columns; files are
+    gone through by name, the first one's letters count.
+    """
+    spelt = {name.lower(): name for name in there}
+    groups, rejected = dict[tuple[str, ...], list[LandingFile]](), dict(found.rejected)
+    for header, files in sorted(found.groups.items(), key=lambda group: group[1][0]):
+        other = [name for name in header if spelt.get(name.lower(), name) != name]
+        if other:
+            reason = f"{COLUMNS_DIFFER}not in the table's letters {quoted(other)}"
+            rejected.update(dict.fromkeys(files, reason))
+        else:
+            groups[header] = files
+            spelt |= {name.lower(): name for name in header}
+    names = {name for header in groups for name in header} | set(there)
+    columns = {name: kind for name, kind in found.columns.items() if name in names}
+    drifted = {file: said for file, said in found.drifted.items() if file not in rejected}
+    return Sorted(groups, rejected, columns, drifted)
+
+
 def without_names(found: Sorted, source: Source) -> Sorted:
     """Return the same, with no names but declared ones in what is said of files.
 
@@ -84,10 +107,26 @@ def without_names(found: Sorted, source: Source) -> Sorted:
     return replace(found, rejected=hidden(found.rejected), drifted=hidden(found.drifted))
 
 
-def read_records(spark: SparkSession, found: Sorted, source: Source) -> DataFrame:
-    """Read all groups: the columns, `_link`, `_row`, `_reason` (null: good) and `_raw`."""
+def read_records(
+    spark: SparkSession, found: Sorted, source: Source, seen: list[Observation] | None = None
+) -> DataFrame:
+    """Read all groups: the columns, `_link`, `_row`, `_reason` (null: good) and `_raw`.
+
+    Observations of the number of records as they are read are added to `seen`, one a group.
+    """
     read = {"csv": _read_csv, "json": _read_json, "parquet": _read_parquet}[source.format]
-    frames = [read(spark, header, found, source) for header in found.groups]
+
+    def observed(lines: DataFrame) -> DataFrame:
+        from pyspark.sql import Observation
+        from pyspark.sql import functions as F
+
+        if seen is None:
+            return lines
+        # Right at the files: further up, Spark would copy each row once more for it.
+        seen.append(Observation())
+        return lines.observe(seen[-1], F.count(F.lit(1)).alias("records"))
+
+    frames = [read(spark, header, found, source, observed) for header in found.groups]
     return reduce(lambda left, right: left.unionByName(right), frames)
 
 
@@ -110,7 +149,7 @@ def row_position() -> Column:
     from pyspark.sql import functions as F
 
     in_task = F.monotonically_increasing_id().bitwiseAND(F.lit(_ROW_BITS))
-    return F.col("_metadata.file_block_start") + in_task
+    return F.input_file_block_start() + in_task
 
 
 def _text_schema(names: Sequence[str], *more: str) -> StructType:
@@ -132,7 +171,11 @@ def _has_wrong_bytes(texts: Sequence[Column]) -> Column:
 
 
 def _read_csv(
-    spark: SparkSession, header: tuple[str, ...], found: Sorted, source: Source
+    spark: SparkSession,
+    header: tuple[str, ...],
+    found: Sorted,
+    source: Source,
+    observed: _Observed,
 ) -> DataFrame:
     from pyspark.sql import functions as F
 
@@ -141,17 +184,21 @@ def _read_csv(
     there = [name for name in found.columns if name in header]
     raw = F.concat_ws(separator, *(F.col(f"`{name}`") for name in there))
     wrong = f"the record does not have the {len(header)} fields of the header"
-    lines = reader.csv(_paths(found.groups[header]))
+    lines = observed(reader.csv(_paths(found.groups[header])))
     return _judged(lines, _columns(header, found), there, wrong, raw)
 
 
 def _read_json(
-    spark: SparkSession, header: tuple[str, ...], found: Sorted, source: Source
+    spark: SparkSession,
+    header: tuple[str, ...],
+    found: Sorted,
+    source: Source,
+    observed: _Observed,
 ) -> DataFrame:
     from pyspark.sql import functions as F
 
     # from_json would read 1.50 as the number 1.5; the reader of files copies a value's own letters.
-    lines = _text_reader(spark, header, source).json(_paths(found.groups[header]))
+    lines = observed(_text_reader(spark, header, source).json(_paths(found.groups[header])))
     raw = F.to_json(F.struct(*(F.col(f"`{name}`") for name in header)))
     return _judged(lines, _columns(header, found), header, "the line is no JSON object", raw)
 
@@ -185,7 +232,8 @@ def _judged(
     )
     return lines.select(
         *columns,
-        F.col("_metadata.file_path").alias("_link"),
+        # `_metadata` says the same, but has every row copied once more.
+        F.input_file_name().alias("_link"),
         row_position().alias("_row"),
         reason.alias("_reason"),
         F.coalesce(F.col(_RAW), raw).alias("_raw"),
@@ -223,12 +271,16 @@ def _keys_of(extra: Sequence[str], source: Source) -> tuple[str, ...] | str:
 
 
 def _read_parquet(
-    spark: SparkSession, header: tuple[str, ...], found: Sorted, source: Source
+    spark: SparkSession,
+    header: tuple[str, ...],
+    found: Sorted,
+    source: Source,
+    observed: _Observed,
 ) -> DataFrame:
     from pyspark.sql import functions as F
 
     reader = spark.read.options(**source.options).option("recursiveFileLookup", "true")
-    rows = reader.parquet(*_paths(found.groups[header]))
+    rows = observed(reader.parquet(*_paths(found.groups[header])))
     return rows.select(
         *_columns(rows.columns, found),
         F.col("_metadata.file_path").alias("_link"),

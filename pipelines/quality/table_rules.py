@@ -27,9 +27,11 @@ class Outlook:
     """What a table is about to become.
 
     `new_rows` are to be written (None where nothing has come), `table` gives the table as it will
-    be then. `num_new` and `num_before` count the rows delivered now and the time before,
-    `num_table` gives the rows of the table as it is. `as_of` (UTC) is the moment to which an age
-    counts. `referred` gives another table as it will be.
+    be then. `num_new` and `num_before` count the rows delivered now and the time before; where
+    several days come at once, `least_and_most` are those of a day. `is_delivery` is false for rows
+    that a person put back. `num_table` gives the rows of the table as it is. `as_of` (UTC) is the
+    moment to which an age counts, days end in `timezone`. `referred` gives another table as it
+    will be.
     """
 
     name: str
@@ -37,8 +39,11 @@ class Outlook:
     table: Callable[[], DataFrame]
     num_new: int
     num_before: int | None
+    least_and_most: tuple[int, int] | None
+    is_delivery: bool
     num_table: Callable[[], int | None]
     as_of: dt.datetime | None
+    timezone: str
     referred: Callable[[str], DataFrame]
 
 
@@ -78,8 +83,12 @@ def judge_table(rules: Sequence[TableRule], outlook: Outlook) -> list[TableResul
     return [
         _JUDGES[type(rule)](rule, outlook)
         for rule in rules
-        if outlook.new_rows is not None or isinstance(rule, Freshness)
+        if isinstance(rule, Freshness) or (outlook.new_rows is not None and _applies(rule, outlook))
     ]
+
+
+def _applies(rule: TableRule, outlook: Outlook) -> bool:
+    return outlook.is_delivery or not (isinstance(rule, RowCount) and rule.of == "new_rows")
 
 
 def _result(
@@ -99,25 +108,26 @@ def _result(
 
 def _row_count(rule: RowCount, outlook: Outlook) -> TableResult:
     if rule.of == "new_rows":
-        now, before, what = outlook.num_new, outlook.num_before, "new rows"
-        then = "the time before"
+        least, most = outlook.least_and_most or (outlook.num_new, outlook.num_new)
+        before, what, then = outlook.num_before, "new rows", "the time before"
     else:
-        now, before, what = outlook.table().count(), outlook.num_table(), "rows in the table"
-        then = "its present rows"
+        least = most = outlook.table().count()
+        before, what, then = outlook.num_table(), "rows in the table", "its present rows"
     limits: list[tuple[bool, str]] = []
     if rule.min is not None:
-        limits.append((now >= rule.min, f"at least {rule.min:,}"))
+        limits.append((least >= rule.min, f"at least {rule.min:,}"))
     if rule.max is not None:
-        limits.append((now <= rule.max, f"at most {rule.max:,}"))
+        limits.append((most <= rule.max, f"at most {rule.max:,}"))
     if before and rule.min_ratio is not None:
         said = f"at least {rule.min_ratio:g} times {then} ({before:,})"
-        limits.append((now >= rule.min_ratio * before, said))
+        limits.append((least >= rule.min_ratio * before, said))
     if before and rule.max_ratio is not None:
         said = f"at most {rule.max_ratio:g} times {then} ({before:,})"
-        limits.append((now <= rule.max_ratio * before, said))
+        limits.append((most <= rule.max_ratio * before, said))
     expected = " and ".join(said for _, said in limits) or "anything: there is no time before"
     is_broken = not all(holds for holds, _ in limits)
-    return _result(rule, outlook, f"{now:,} {what}", expected, now, int(is_broken))
+    found = f"{least:,} {what}" if least == most else f"{least:,} to {most:,} {what} a day"
+    return _result(rule, outlook, found, expected, most, int(is_broken))
 
 
 def _null_share(rule: NullShare, outlook: Outlook) -> TableResult:
@@ -149,8 +159,10 @@ def _freshness(rule: Freshness, outlook: Outlook) -> TableResult:
             "expected a date or a timestamp"
         )
     column = F.col(f"`{rule.column}`")
-    # A day lasts until its end.
-    moment = F.date_add(column, 1) if kind == "date" else column
+    moment = column
+    if kind == "date":
+        # A day lasts until its end, where the pipeline is at home.
+        moment = F.to_utc_timestamp(F.date_add(column, 1), outlook.timezone)
     newest, total = rows.agg(
         F.unix_micros(F.max(moment).cast("timestamp")), F.count(F.lit(1))
     ).head() or (None, 0)

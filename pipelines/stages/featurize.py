@@ -9,7 +9,7 @@ A day without rows is no error: the table then has none for it, and the result s
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import reduce
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ from pipelines.features.rows import RowCounts, check_columns, check_rows, check_
 from pipelines.fingerprint import features_hash
 from pipelines.lake.catalog import Table
 from pipelines.lake.changes import table_id
-from pipelines.lake.notes import last_note
+from pipelines.lake.notes import last_notes
 from pipelines.lake.read import latest_version, read_at, table_exists
 from pipelines.lake.write import replace_slice
 from pipelines.run import Run, StageResult, Stopwatch
@@ -50,9 +50,10 @@ def run(run: Run) -> StageResult:
     tables = _open(run, versions)
     due = days_due(run, target, tables, now, resolved)
     details = _say(run, due)
+    note = {**now.to_dict(), "after": resolved["after"]}
     counts, written, held = RowCounts(0, 0, 0), {}, 0
     if due.days:
-        counts, judged, written[str(target)] = _make(run, target, tables, due, now)
+        counts, judged, written[str(target)] = _make(run, target, tables, due, note)
         if judged:
             details["table_rules"] = judged
         made = read_at(run.spark, run.lake, target, written[str(target)])
@@ -96,9 +97,16 @@ def _look(run: Run, target: Table) -> dict[str, Any]:
         "ids": {name: table_id(spark, lake, name) for name in reads},
         "made_from": None,
         "unknown": None,
+        "after": -1,
     }
     if run.pipeline.featurize.sources and table_exists(spark, lake, target):
-        found["made_from"], found["unknown"] = last_note(spark, lake, target, NOTE)
+        found["after"] = latest_version(spark, lake, target)
+        notes, found["unknown"] = last_notes(spark, lake, target, NOTE)
+        oldest = MadeFrom.oldest(notes) if notes else found["unknown"]
+        if isinstance(oldest, MadeFrom):
+            found["made_from"] = oldest.to_dict()
+        else:
+            found["unknown"] = oldest
     return found
 
 
@@ -111,7 +119,7 @@ def _open(run: Run, versions: dict[str, int]) -> Tables:
 
 
 def _make(
-    run: Run, target: Table, tables: Tables, due: Due, now: MadeFrom
+    run: Run, target: Table, tables: Tables, due: Due, made_from: Mapping[str, Any]
 ) -> tuple[RowCounts, list[dict[str, Any]], int]:
     """Compute, judge and write the rows of the days.
 
@@ -134,8 +142,8 @@ def _make(
         where = "true" if due.is_whole else _where(settings.date, due.days)
         # Of a run that makes only the days asked for, other days may be older than it.
         is_current = due.is_whole or bool(settings.sources)
-        note = {NOTE: now.to_dict()} if is_current else None
-        judged = judge_features(run, laid_out, counts, due.days[0][0], where, tables.__getitem__)
+        note = {NOTE: made_from} if is_current else None
+        judged = judge_features(run, laid_out, counts, due.days, where, tables.__getitem__)
         version = replace_slice(laid_out, run.lake, target, where, [settings.date], note=note)
         return counts, judged, version
 

@@ -8,7 +8,9 @@ from pipelines.errors import LakeError
 from pipelines.ingest.batch import Outcome
 from pipelines.ingest.jdbc import ingest_tables
 from pipelines.ingest.source import ingest_sources
+from pipelines.ingest.tables import Tables
 from pipelines.lake.lock import write_lock
+from pipelines.lake.read import latest_version, table_exists
 from pipelines.privacy.keys import check_keys
 from pipelines.privacy.protect import Protection
 from pipelines.run import Run, StageResult, Stopwatch, resolve_place
@@ -32,11 +34,11 @@ def run(run: Run) -> StageResult:
     with write_lock(checkpoint, what=f"`ingest` of run {run.run_id}"):
         sources = pipeline.ingest.sources
         files = {name: one for name, one in sources.items() if one.jdbc is None}
-        outcomes = ingest_tables(run.spark, run.lake, pipeline.name, sources)
+        # Files first: what stops the run is found before anything is written.
+        outcomes = {}
         if files:
-            outcomes |= ingest_sources(
-                run.spark, run.lake, pipeline.name, place, files, protections
-            )
+            outcomes = ingest_sources(run.spark, run.lake, pipeline.name, place, files, protections)
+        outcomes |= ingest_tables(run.spark, run.lake, pipeline.name, sources)
     for name, outcome in outcomes.items():
         run.progress({"event": "note", "text": f"{name}: {describe(outcome)}"})
     drifted = {name: one.drifted for name, one in outcomes.items() if one.drifted}
@@ -45,11 +47,7 @@ def run(run: Run) -> StageResult:
         pipeline=pipeline.name,
         run_id=run.run_id,
         date=run.date.isoformat() if run.date else None,
-        written={
-            table: version
-            for outcome in outcomes.values()
-            for table, version in outcome.written.items()
-        },
+        written=_versions(run, outcomes),
         counts=counts(outcomes),
         details={
             "landing": place,
@@ -61,6 +59,22 @@ def run(run: Run) -> StageResult:
     check(result)
     logger.info(result.line())
     return result
+
+
+def _versions(run: Run, outcomes: dict[str, Outcome]) -> dict[str, int]:
+    """Return the versions of the sources' tables; untouched ones stand with theirs.
+
+    Of a run that was killed after its last write, the next one has nothing left to write.
+    """
+    found: dict[str, int] = {}
+    for name, outcome in outcomes.items():
+        tables = Tables(name)
+        for table in (tables.rows, tables.rejected, tables.files):
+            if table in outcome.written:
+                found[table] = outcome.written[table]
+            elif table_exists(run.spark, run.lake, table):
+                found[table] = latest_version(run.spark, run.lake, table)
+    return found
 
 
 def counts(outcomes: dict[str, Outcome]) -> dict[str, int]:

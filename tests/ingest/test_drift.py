@@ -48,6 +48,8 @@ def test_new_and_missing_columns_pass_and_it_is_said(drift, found, said) -> None
         ("ignore", ["A", "b"], "not declared in these letters 'A'"),
         ("add", ["a", "b", "c d", "_row"], "new, and no name for a column 'c d', '_row'"),
         ("add", ["a", "b", "a"], "more than once 'a'"),
+        ("add", ["a", "b", "c", "C"], "alike but for capital letters 'c', 'C'"),
+        ("ignore", ["a", "c", "C"], "alike but for capital letters 'c', 'C'"),
     ],
 )
 def test_what_cannot_pass_has_a_reason(drift, found, reason) -> None:

@@ -58,6 +58,22 @@ def test_new_columns_are_added_or_left_out_and_missing_ones_are_null(place, capl
     }
 
 
+def test_columns_alike_but_for_capital_letters_are_put_aside_and_the_next_run_goes_on(place):
+    place.sources = {"csv_add": source("csv_add", "add")}
+    place.put("csv_add/1.csv", "a,b,c\n1,x,new\n")
+    place.put("csv_add/2.csv", "a,b,C\n2,y,other\n")
+    place.ingest()
+    place.put("csv_add/3.csv", "a,b,C,d\n3,z,other,4\n")
+    place.put("csv_add/4.csv", "a,b,d\n4,z,5\n")
+    outcomes = place.ingest()
+    reason = "columns differ from those declared: not in the table's letters 'C'"
+    assert outcomes["csv_add"].rejected == {"csv_add/3.csv": reason}
+    assert sorted(place.rows("csv_add", "a", "c", "d"), key=str) == [
+        ("1", "new", None),
+        ("4", None, "5"),
+    ]
+
+
 def test_where_drift_fails_nothing_is_written_until_it_is_mended_or_allowed(place):
     place.sources = {"csv_x": source("csv_x", "fail"), "parquet_x": source("parquet_x", "fail")}
     place.put("csv_x/1.csv", "a,b\n1,x\n")

@@ -18,6 +18,7 @@ from pipelines.lake.read import latest_version, read_at
 from pipelines.lake.snapshot import take_snapshot
 from pipelines.lake.write import MergeBy, create_if_absent, upsert
 from pipelines.runner import open_run, run_stage
+from pipelines.stages import featurize
 
 pytestmark = pytest.mark.spark
 
@@ -234,6 +235,54 @@ def test_a_retry_reads_what_its_run_resolved_and_the_next_run_mends_what_it_put_
     again = shop.run(run_id="one")
     assert days_of(again) == [("2024-01-05", "2024-01-07")]
     assert shop.gold().orderBy("day", "item").collect() == at_first
+    shop.run()
+    shop.check()
+
+
+class Stopped(Exception):
+    pass
+
+
+def test_two_runs_at_once_without_a_lock_lose_no_change(shop, monkeypatch):
+    """One writes a new day from older tables while the other one, which saw newer ones, computes.
+
+    The newer run has not seen the new day, so it does not make it again. What has changed behind
+    that day is found by the next run all the same.
+    """
+    look, make = featurize._look, featurize._make
+    monkeypatch.setattr("pipelines.runner.one_at_a_time", lambda *_: ExitStack())
+
+    def what_a_run_sees():
+        seen = []
+
+        def stop(*given):
+            seen.append(look(*given))
+            raise Stopped
+
+        with monkeypatch.context() as patch:
+            patch.setattr(featurize, "_look", stop)
+            with pytest.raises(Stopped):
+                shop.run()
+        return seen[0]
+
+    def run(day, seen):
+        with monkeypatch.context() as patch:
+            patch.setattr(featurize, "_look", lambda *_: seen)
+            shop.run(date=day)
+
+    def make_after_the_older_run(*given):
+        monkeypatch.setattr(featurize, "_make", make)
+        run(day(20), older)
+        return make(*given)
+
+    shop.run()
+    shop.sell((day(20), "a", 1))
+    older = what_a_run_sees()
+    shop.sell((day(20), "a", 2))
+    newer = what_a_run_sees()
+    monkeypatch.setattr(featurize, "_make", make_after_the_older_run)
+    run(day(5), newer)
+    assert shop.gold().where("n = 1 AND day = DATE'2024-01-20'").count() == 1
     shop.run()
     shop.check()
 

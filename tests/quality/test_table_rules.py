@@ -28,7 +28,10 @@ def judge(settings, new, table=None, **more):
         "num_new": 0 if new is None else new.count(),
         "num_before": None,
         "num_table": lambda: None,
+        "least_and_most": None,
+        "is_delivery": True,
         "as_of": NOON,
+        "timezone": "UTC",
         "referred": lambda name: None,
         **more,
     }
@@ -65,6 +68,28 @@ def test_rows_are_counted_by_themselves_and_against_the_time_before(
     found = judge({"check": "row_count", **settings}, new, **more)
     what = "rows in the table" if "of" in settings else "new rows"
     assert found == [(is_ok, 0 if is_ok else 1, f"3 {what}", expected)]
+
+
+@pytest.mark.parametrize(("settings", "is_ok"), [({"min": 2}, False), ({"max": 2}, True)])
+def test_of_several_days_the_one_with_least_or_most_rows_counts(new, settings, is_ok):
+    ((found_ok, _, found, _),) = judge(
+        {"check": "row_count", **settings}, new, least_and_most=(1, 2)
+    )
+    assert (found_ok, found) == (is_ok, "1 to 2 new rows a day")
+
+
+def test_rows_that_a_person_put_back_are_no_delivery_to_count(new):
+    assert judge({"check": "row_count", "min": 99}, new, is_delivery=False) == []
+    of_table = {"check": "row_count", "of": "table", "min": 1}
+    assert len(judge(of_table, new, is_delivery=False)) == 1
+
+
+def test_a_day_ends_where_the_pipeline_is_at_home(new):
+    rule = {"check": "freshness", "column": "day", "max_hours": 7}
+    newest = dt.datetime(2013, 1, 2, 12, tzinfo=dt.UTC)
+    far = judge(rule, new, as_of=newest, timezone="America/New_York")
+    here = judge(rule, new, as_of=newest, timezone="UTC")
+    assert (far[0][0], here[0][0]) == (True, False), "7 hours and 12 hours after the day's end"
 
 
 def test_the_share_of_nulls_is_limited(new):
