@@ -57,16 +57,18 @@ def rotate(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Bring all pseudonyms of the lake to the last key of `privacy.keys`."""
-    from pipelines.maintenance.vacuum import tables_of
+    """Bring all pseudonyms of the pipeline's tables to the last key of `privacy.keys`."""
+    from pipelines.maintenance.tidy import owned_tables
     from pipelines.privacy.keys import check_keys, note_keys
     from pipelines.privacy.rotate import rotate_tables
 
     with Options(pipeline, env, lake, tuple(overrides or ()), profile=profile).run() as run:
         keys, settings = run.pipeline.privacy.keys, run.pipeline.normalize
-        # A training set has a layout of its own: `normalize` makes it anew.
+        # A training set has a layout of its own: `normalize` makes it anew. Another pipeline's
+        # pseudonyms are of its own keys, whatever these are called.
         made_anew = f"gold.{settings.training_set}"
-        tables = [name for name in tables_of(run.spark, run.lake) if name != made_anew]
+        owned = owned_tables(run.spark, run.lake, run.pipeline)
+        tables = [name for name in owned if not name.startswith(made_anew)]
         check_keys(run.spark, run.lake, pipeline, keys, may_be_more=True)
         changed = rotate_tables(run.spark, run.lake, tables, keys) if keys else {}
         if keys:  # noted last: until then no stage writes

@@ -142,8 +142,13 @@ def _identities(rows: DataFrame, search: Search) -> list[tuple[Any, ...]]:
         direct = found_directly(rows, search)
         frames = found_typed(rows, search) + ([] if direct is None else [direct])
         for frame in frames:
-            found |= {tuple(row) for row in frame.select(*IDENTITY).collect()}
+            found |= {tuple(row) for row in frame.selectExpr(*map(_plain, IDENTITY)).collect()}
     return sorted(found, key=str)
+
+
+def _plain(name: str) -> str:
+    # Python takes a time for one of this machine's zone, in which an hour may come twice.
+    return f"unix_micros({name})" if name.endswith("_source_modified_at") else name
 
 
 def _count(rows: DataFrame, search: Search, identities: list[tuple[Any, ...]]) -> int:
@@ -167,9 +172,9 @@ def _delete(run: Run, table: str, search: Search, identities: list[tuple[Any, ..
         if not identities:
             return
         source = run.spark.createDataFrame(
-            identities, "_source_file string, _source_modified_at timestamp, _row bigint"
+            identities, "_source_file string, _source_modified_at bigint, _row bigint"
         )
-        same = " AND ".join(f"target.`{name}` <=> source.`{name}`" for name in IDENTITY)
+        same = " AND ".join(f"{_plain(f'target.{name}')} <=> source.`{name}`" for name in IDENTITY)
         target.merge(source.alias("source"), same).whenMatchedDelete().execute()
         return
     source = wanted(run.spark, search.subject).alias("source")

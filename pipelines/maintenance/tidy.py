@@ -38,12 +38,13 @@ class Tidied:
 
 def tidy(spark: SparkSession, lake: Lake, pipeline: Pipeline) -> list[Tidied]:
     """Tidy all tables of a pipeline that are in the lake; a second call changes nothing."""
+    return [_tidy(spark, lake, name, pipeline) for name in owned_tables(spark, lake, pipeline)]
+
+
+def owned_tables(spark: SparkSession, lake: Lake, pipeline: Pipeline) -> list[str]:
+    """Return the tables of a lake that a pipeline writes: other pipelines may share the lake."""
     owned = re.compile("|".join(_owned(pipeline)))
-    return [
-        _tidy(spark, lake, name, pipeline)
-        for name in tables_of(spark, lake)
-        if owned.fullmatch(name)
-    ]
+    return [name for name in tables_of(spark, lake) if owned.fullmatch(name)]
 
 
 def _owned(pipeline: Pipeline) -> Iterator[str]:
