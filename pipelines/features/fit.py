@@ -186,10 +186,11 @@ def _statistics(found: Mapping[str, Any], index: int) -> ColumnStatistics:
         value = found.get(f"{statistic}_{index}")
         return None if value is None else float(value)
 
-    quartiles = found.get(f"quartiles_{index}")
+    quartiles, total = found.get(f"quartiles_{index}"), get("sum")
+    count = int(found[f"count_{index}"])
     return ColumnStatistics(
-        count=int(found[f"count_{index}"]),
-        mean=get("mean"),
+        count=count,
+        mean=None if total is None else total / count,
         std=get("std"),
         min=get("min"),
         max=get("max"),

@@ -100,7 +100,8 @@ def element_aggregates(features: Mapping[str, Feature]) -> list[str]:
 def _aggregates(index: int, x: str, needed: set[str]) -> list[str]:
     aggregates = [f"count({x}) AS count_{index}"]
     if "moments" in needed:
-        aggregates += [f"avg({x}) AS mean_{index}", f"stddev_pop({x}) AS std_{index}"]
+        # An average would count once more.
+        aggregates += [f"sum({x}) AS sum_{index}", f"stddev_pop({x}) AS std_{index}"]
     if "range" in needed:
         aggregates += [f"min({x}) AS min_{index}", f"max({x}) AS max_{index}"]
     if "quartiles" in needed:
