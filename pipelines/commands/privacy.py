@@ -59,6 +59,7 @@ def rotate(
 ) -> None:
     """Bring all pseudonyms of the pipeline's tables to the last key of `privacy.keys`."""
     from pipelines.maintenance.tidy import owned_tables
+    from pipelines.maintenance.vacuum import tables_of
     from pipelines.privacy.keys import check_keys, note_keys
     from pipelines.privacy.rotate import rotate_tables
 
@@ -68,13 +69,17 @@ def rotate(
         # pseudonyms are of its own keys, whatever these are called.
         made_anew = f"gold.{settings.training_set}"
         owned = owned_tables(run.spark, run.lake, run.pipeline)
-        tables = [name for name in owned if not name.startswith(made_anew)]
+        tables = [name for name in owned if name not in (made_anew, f"{made_anew}_folds")]
+        left = sorted({*tables_of(run.spark, run.lake)} - {*owned})
         check_keys(run.spark, run.lake, pipeline, keys, may_be_more=True)
         changed = rotate_tables(run.spark, run.lake, tables, keys) if keys else {}
         if keys:  # noted last: until then no stage writes
             note_keys(run.spark, run.lake, pipeline, keys)
     if as_json:
-        print_json({"key": keys[-1] if keys else None, "tables": changed})
+        print_json({"key": keys[-1] if keys else None, "tables": changed, "left": left})
     else:
         lines = [f"{table}: {count} rows" for table, count in changed.items()]
-        print("\n".join(lines or ["nothing to rotate"]))
+        lines = lines or ["nothing to rotate"]
+        if left:
+            lines.append(f"left alone, not of {pipeline} as it is set now: {', '.join(left)}")
+        print("\n".join(lines))

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from pipelines.config.base import Settings
 
 # The reader counts on these; a source can't set them.
-_QUARANTINE_S_OWN = ("reasons", "quarantined_at")
+QUARANTINE_S_OWN = ("reasons", "quarantined_at")
 _FIXED_OPTIONS = {
     name.lower()
     for name in (
@@ -134,7 +134,7 @@ class Source(Settings):
                     f"'{name}' can't be a column of bronze: names with `_` at their beginning are "
                     "ingest's own, and backticks and outer spaces are refused"
                 )
-            if name in _QUARANTINE_S_OWN:
+            if name.lower() in QUARANTINE_S_OWN:
                 raise ValueError(
                     f"'{name}' can't be a column of a source: quarantine keeps its own under this "
                     "name, beside the source's"

@@ -27,8 +27,8 @@ class RowCount(_TableRule):
 
     check: Literal["row_count"]
     of: Scope = "new_rows"
-    """`new_rows` are compared with those of the run before (of features: of the day before), the
-    rows of the `table` with those that it has now."""
+    """`new_rows` are compared with those of the delivery before (of features: each day's with those
+    of the last day before all of them), the rows of the `table` with those that it has now."""
     min: int | None = Field(default=None, ge=0)
     max: int | None = Field(default=None, ge=0)
     min_ratio: float | None = Field(default=None, ge=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import warnings
@@ -169,9 +170,11 @@ def give_way() -> None:
     """Have the calling thread take only time on a core that no other thread wants (Linux).
 
     Where decoding shares a core with training, a step and its sum over ranks would wait for it.
+    Cores that other programs keep busy slow reading down: an executor is to have its own.
     """
     if hasattr(os, "SCHED_IDLE"):
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        with contextlib.suppress(OSError):  # a sandbox may refuse it
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 class PieceReader(Reader):

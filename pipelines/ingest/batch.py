@@ -115,9 +115,10 @@ class Writer:
             self._append(aside, tables.rejected, rejected_schema(), batch, outcome)
             malformed = self._count(tables.rejected, outcome, batch, "raw IS NOT NULL")
         outcome.rows, outcome.malformed = sum(good.values()), sum(malformed.values())
-        # Where an earlier run wrote the rows, only the tables know how many there were.
-        kept = outcome.rows + outcome.malformed
-        outcome.records = kept if num_read is None else num_read
+        if num_read is None:
+            # An earlier run wrote the rows, and did not live to compare them.
+            num_read = read_records(self._spark, found, self._source).count()
+        outcome.records = num_read
         self._check(outcome, batch)
         entries = self._entries(found, batch, good, malformed)
         self._append(entries, tables.files, files_schema(), batch, outcome)
@@ -131,7 +132,7 @@ class Writer:
         stored = None
         if self._source.format == "parquet" or self._source.schema_drift == "add":
             stored = stored_columns(self._spark, self._lake, self._tables, self._source)
-        if self._source.schema_drift == "add":
+        if self._source.schema_drift == "add" and self._source.format != "parquet":
             there = [*self._source.columns, *(stored.fieldNames() if stored else ())]
             found = without_other_letters(found, there)
         if self._source.format == "parquet":
@@ -274,7 +275,8 @@ class Writer:
             f"{self._tables.rows}: {outcome.records:,} records were read from "
             f"{_some(batch.files)}, but the tables hold {outcome.rows:,} good and "
             f"{outcome.malformed:,} malformed ones of them. The files may have changed while they "
-            "were read; run ingest again when deliveries are complete."
+            "were read; run ingest again when deliveries are complete. If it says so again, move "
+            "the source's three tables and its files in `_state` away: all its files are read anew."
         )
 
 

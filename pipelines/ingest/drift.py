@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from pipelines.config.ingest import Source
+from pipelines.config.ingest import QUARANTINE_S_OWN, Source
 from pipelines.errors import SchemaDrift
 from pipelines.ingest.files import LandingFile
 
@@ -63,6 +63,15 @@ def _unreadable(found: Sequence[str], extra: Sequence[str], source: Source) -> l
     return findings
 
 
+def other_letters(names: Iterable[str], spelt: Mapping[str, str]) -> str:
+    """Say which names are alike known ones but for capital letters, which Spark takes for one.
+
+    `spelt` has each known name by itself in small letters. Nothing where all are spelt so.
+    """
+    other = [name for name in names if spelt.get(name.lower(), name) != name]
+    return f"{COLUMNS_DIFFER}not in the table's letters {quoted(other)}" if other else ""
+
+
 def tolerated(found: Sequence[str], source: Source) -> str:
     """Say what `judge_names` let pass in a file's columns; nothing where they are as declared."""
     missing = [name for name in source.columns if name not in found]
@@ -77,7 +86,8 @@ def tolerated(found: Sequence[str], source: Source) -> str:
 
 
 def _can_be_column(name: str) -> bool:
-    return bool(name) and not name.startswith("_") and not re.search(r"[ ,;{}()\n\t=`]", name)
+    is_plain = not name.startswith("_") and not re.search(r"[ ,;{}()\n\t=`]", name)
+    return bool(name) and is_plain and name.lower() not in QUARANTINE_S_OWN
 
 
 def quoted(names: Iterable[str]) -> str:

@@ -11,7 +11,7 @@ from functools import reduce
 from typing import TYPE_CHECKING, TypeAlias
 
 from pipelines.config.ingest import Source
-from pipelines.ingest.drift import COLUMNS_DIFFER, BadFile, judge_names, quoted, tolerated
+from pipelines.ingest.drift import BadFile, judge_names, other_letters, tolerated
 from pipelines.ingest.files import LandingFile, literal
 from pipelines.ingest.headers import read_headers
 
@@ -71,15 +71,14 @@ def sort_by_header(
 def without_other_letters(found: Sorted, there: Sequence[str]) -> Sorted:
     """Set aside files whose new columns are alike those of the table but for capital letters.
 
-    Spark takes such names for one. `there` are the table's and the settings' columns; files are
-    gone through by name, the first one's letters count.
+    Of Parquet `split_by_type` sees to it. `there` are the table's and the settings' columns; files
+    are gone through by name, the first one's letters count.
     """
     spelt = {name.lower(): name for name in there}
     groups, rejected = dict[tuple[str, ...], list[LandingFile]](), dict(found.rejected)
     for header, files in sorted(found.groups.items(), key=lambda group: group[1][0]):
-        other = [name for name in header if spelt.get(name.lower(), name) != name]
-        if other:
-            reason = f"{COLUMNS_DIFFER}not in the table's letters {quoted(other)}"
+        reason = other_letters(header, spelt)
+        if reason:
             rejected.update(dict.fromkeys(files, reason))
         else:
             groups[header] = files

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from pipelines.config.ingest import Source
-from pipelines.ingest.drift import tolerated, type_differences
+from pipelines.ingest.drift import other_letters, tolerated, type_differences
 from pipelines.ingest.files import LandingFile, literal
 from pipelines.ingest.records import Sorted
 
@@ -38,7 +38,8 @@ def split_by_type(
         said = tolerated(list(types), source)
         if source.schema_drift != "add":
             types = {name: kind for name, kind in types.items() if name in wanted}
-        reason = type_differences(types, expected, source)
+        spelt = {name.lower(): name for name in (*source.columns, *expected)}
+        reason = other_letters(types, spelt) or type_differences(types, expected, source)
         if reason:
             rejected.update(dict.fromkeys(files, reason))
         else:

@@ -50,7 +50,9 @@ def run(run: Run) -> StageResult:
     tables = _open(run, versions)
     due = days_due(run, target, tables, now, resolved)
     details = _say(run, due)
-    note = {**now.to_dict(), "after": resolved["after"]}
+    note = now.to_dict()
+    if "after" in resolved:  # not so of runs that an older version began
+        note["after"] = resolved["after"]
     counts, written, held = RowCounts(0, 0, 0), {}, 0
     if due.days:
         counts, judged, written[str(target)] = _make(run, target, tables, due, note)

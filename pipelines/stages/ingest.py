@@ -34,7 +34,7 @@ def run(run: Run) -> StageResult:
     with write_lock(checkpoint, what=f"`ingest` of run {run.run_id}"):
         sources = pipeline.ingest.sources
         files = {name: one for name, one in sources.items() if one.jdbc is None}
-        # Files first: what stops the run is found before anything is written.
+        # Files first: all that may stop them is found before anything is written.
         outcomes = {}
         if files:
             outcomes = ingest_sources(run.spark, run.lake, pipeline.name, place, files, protections)

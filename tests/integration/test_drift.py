@@ -74,6 +74,20 @@ def test_columns_alike_but_for_capital_letters_are_put_aside_and_the_next_run_go
     ]
 
 
+def test_parquet_columns_alike_but_for_capital_letters_are_put_aside(place):
+    place.sources = {"parquet_add": source("parquet_add", "add")}
+    write_parquet(place.landing / "parquet_add/1.parquet", a=[1], b=["x"], c=[5])
+    write_parquet(place.landing / "parquet_add/2.parquet", a=[2], b=["y"], C=["text"])
+    place.ingest()
+    write_parquet(place.landing / "parquet_add/3.parquet", a=[3], b=["z"], C=[7])
+    write_parquet(place.landing / "parquet_add/4.parquet", a=[4], b=["z"], Reasons=[7])
+    outcomes = place.ingest()
+    assert sorted(outcomes["parquet_add"].rejected) == [
+        f"parquet_add/{number}.parquet" for number in (3, 4)
+    ]
+    assert place.rows("parquet_add", "a", "c") == [(1, 5)]
+
+
 def test_where_drift_fails_nothing_is_written_until_it_is_mended_or_allowed(place):
     place.sources = {"csv_x": source("csv_x", "fail"), "parquet_x": source("parquet_x", "fail")}
     place.put("csv_x/1.csv", "a,b\n1,x\n")

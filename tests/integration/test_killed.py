@@ -1,8 +1,8 @@
 """Stages that are killed after one of their writes, and run again.
 
-A kill is an error right after the n-th write, and no further write: the lake is left as
-`kill -9` at that moment leaves it. `python -m tests.benchmarks.kill_anywhere` kills whole drivers,
-at random moments.
+A kill is an error right after the n-th write (a commit, or a file of progress), and no further one:
+the lake is left as `kill -9` at that moment leaves it. `python -m tests.benchmarks.kill_anywhere`
+kills whole drivers, at random moments.
 """
 
 from __future__ import annotations
@@ -61,11 +61,19 @@ class Killer:
         self.done, self.after = 0, after
         try:
             call()
-        except Exception:
-            if after is None:
+        except Exception as error:
+            if after is None or not _is_killed(error):
                 raise
+        else:
+            assert after is None, f"nothing was written after write {after}"
         self.after = None
         return self.done
+
+
+def _is_killed(error):
+    return error is not None and (
+        isinstance(error, Killed) or _is_killed(error.__cause__ or error.__context__)
+    )
 
 
 @pytest.fixture

@@ -70,7 +70,10 @@ def test_rows_are_counted_by_themselves_and_against_the_time_before(
     assert found == [(is_ok, 0 if is_ok else 1, f"3 {what}", expected)]
 
 
-@pytest.mark.parametrize(("settings", "is_ok"), [({"min": 2}, False), ({"max": 2}, True)])
+@pytest.mark.parametrize(
+    ("settings", "is_ok"),
+    [({"min": 2}, False), ({"max": 2}, True), ({"min": 1}, True), ({"max": 1}, False)],
+)
 def test_of_several_days_the_one_with_least_or_most_rows_counts(new, settings, is_ok):
     ((found_ok, _, found, _),) = judge(
         {"check": "row_count", **settings}, new, least_and_most=(1, 2)
