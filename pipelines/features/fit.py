@@ -1,4 +1,4 @@
-"""Fitting a FeatureSpec on the training split, in one pass over its rows."""
+"""Fitting a FeatureSpec on the training split."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipelines.config.normalize import (
     Sequence,
 )
 from pipelines.errors import EmptySplit, FeatureError, nearest
-from pipelines.features.fit_query import MAX_VOCABULARY, read_once
+from pipelines.features.fit_query import MAX_VOCABULARY, statistics, vocabularies
 from pipelines.features.spec import (
     NUMBER_TYPES,
     TEXT_TYPES,
@@ -48,19 +48,20 @@ def fit(
     date: str,
     label: str | None,
 ) -> FeatureSpec:
-    """Return the feature spec fitted on all rows of `df_train`, which are read once.
+    """Return the feature spec fitted on all rows of `df_train`, each column of which is read once.
 
     Raises FeatureError for a raw column that is absent, of a type the feature can't take, holds
     infinity, or has too many values for a vocabulary; EmptySplit where there are no rows.
     """
     types = raw_types(df_train.schema, features)
-    found, vocabularies = read_once(df_train, features)
+    found = statistics(df_train, features)
     num_rows = int(found["num_rows"])
     if num_rows == 0:
         raise EmptySplit(
             "features can't be fitted: the training split holds no rows. Check `normalize.split` "
             "against the dates in the features table."
         )
+    values = vocabularies(df_train, features)
     fitted: list[FittedFeature] = []
     for index, (name, feature) in enumerate(features.items()):
         base = {"name": name, "column": feature.column or name, "raw_type": types[name]}
@@ -82,7 +83,7 @@ def fit(
                 _refuse_infinite(name, base["column"], found, index)
                 fitted.append(FittedCyclical(**base, period=feature.period))
             case Category():
-                vocabulary = _vocabulary(name, vocabularies[index], "`kind: hashed`")
+                vocabulary = _vocabulary(name, values[index], "`kind: hashed`")
                 fitted.append(FittedCategory(**base, vocabulary=vocabulary))
             case Hashed():
                 fitted.append(FittedHashed(**base, buckets=feature.buckets))
@@ -101,13 +102,12 @@ def fit(
                     )
                 )
             case Sequence():
-                found_values = vocabularies.get(index, [])
                 fitted.append(
                     FittedSequence(
                         **base,
                         length=feature.length,
                         keep=feature.keep,
-                        vocabulary=_vocabulary(name, found_values, "`buckets`"),
+                        vocabulary=_vocabulary(name, values.get(index, []), "`buckets`"),
                         buckets=feature.buckets,
                     )
                 )

@@ -1,4 +1,5 @@
 import math
+import re
 
 import pytest
 from pydantic import TypeAdapter
@@ -179,25 +180,32 @@ def test_arrays_of_nothing_become_zero_and_infinity_is_refused(spark) -> None:
         fitted(infinite, xs={"kind": "array", "length": 3})
 
 
-def test_the_rows_are_read_once(spark) -> None:
-    read = spark.sparkContext.accumulator(0)
+def test_each_column_is_read_once(spark, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("pipelines.features.fit_query._COLUMNS_AT_A_TIME", 2)
+    numbers = [f"id * {index} + 0.5D AS x{index}" for index in range(5)]
+    spark.range(100).selectExpr(
+        "id", *numbers, "concat('c', id % 3) AS c", "array(id, 1) AS xs", "array('a', 'b') AS ws"
+    ).write.parquet(f"{tmp_path}/rows")
+    columns = [f"x{index}" for index in range(5)]
+    collected, frame = [], type(spark.range(1))
+    collect = frame.collect
+    monkeypatch.setattr(frame, "collect", lambda df: collected.append(df) or collect(df))
 
-    def seen(value: int) -> tuple[float, str, list[float]]:
-        read.add(1)
-        return float(value), f"c{value % 3}", [float(value)] * 3
+    spec = fitted(
+        spark.read.parquet(f"{tmp_path}/rows"), **{column: {} for column in columns},
+        c={"kind": "category"}, most={"kind": "category", "column": "c", "min_count": 34},
+        xs={"kind": "array", "length": 1, "scale": "minmax"},
+        ws={"kind": "sequence", "length": 1},
+    )  # fmt: skip
 
-    numbers = spark.sparkContext.range(100, numSlices=3)
-    rows = spark.createDataFrame(numbers.map(seen), "x double, c string, xs array<double>")
-
-    spec = fitted(rows, x={"scale": "robust"}, y={"column": "x"}, c={"kind": "category"},
-                  d={"kind": "category", "column": "c", "min_count": 34},
-                  xs={"kind": "array", "length": 2, "scale": "minmax"})  # fmt: skip
-
-    assert read.value == 100
-    assert spec.features[4].spread == 99.0
+    plans = "".join(df._jdf.queryExecution().sparkPlan().toString() for df in collected)
+    read = re.findall(r"(\w+):", " ".join(re.findall(r"ReadSchema: struct<(.*)>", plans)))
+    assert sorted(read) == ["c", *sorted(["ws", *columns]), "xs"]
+    spreads = [one.spread for one in spec.features[:5]]
+    assert spreads == pytest.approx([index * 28.8660700477 for index in range(5)], rel=1e-9)
     assert spec.num_rows == 100
-    assert spec.features[2].vocabulary == ("c0", "c1", "c2")
-    assert spec.features[3].vocabulary == ("c0",)
+    assert [one.vocabulary for one in spec.features[5:7]] == [("c0", "c1", "c2"), ("c0",)]
+    assert (spec.features[7].spread, spec.features[8].vocabulary) == (99.0, ("a",))
 
 
 def test_the_spread_of_rows_over_tasks_does_not_matter(spark) -> None:
