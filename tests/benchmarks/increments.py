@@ -230,13 +230,17 @@ def _copies(rows: int) -> int:
 def _pipeline(folder: Path, whole: bool = False) -> Any:
     """Return the pipeline of flights: all of it, or the schedules alone."""
     from pipelines.config.load import load_pipeline
+    from pipelines.config.table_rules import References
 
     overrides = [f"landing={folder / 'landing'}"]
     pipeline = load_pipeline("flights", None, overrides, str(folder / "lake"), ROOT)
     if whole:
         return pipeline
     sources = {"schedules": pipeline.ingest.sources["schedules"]}
-    entities = {"flights": pipeline.clean.entities["flights"]}
+    flights = pipeline.clean.entities["flights"]
+    # Without the tables they refer to.
+    own = [rule for rule in flights.table_rules if not isinstance(rule, References)]
+    entities = {"flights": flights.model_copy(update={"table_rules": own})}
     return pipeline.model_copy(
         update={
             "ingest": pipeline.ingest.model_copy(update={"sources": sources}),
