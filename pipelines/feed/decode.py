@@ -43,7 +43,7 @@ class Decoder:
         import pyarrow.parquet as pq
 
         file, metadata = piece.layout.file, piece.layout.metadata
-        stored = set(metadata.schema.to_arrow_schema().names)
+        stored = piece.layout.columns
         for name in self._columns.names:
             if name not in stored and name not in file.partition_values:
                 raise FeedError(
@@ -70,7 +70,7 @@ class Decoder:
             return self._lists(piece, self._checked(table[name], name, piece), component)
         wanted = pa.from_numpy_dtype(component.dtype)
         try:
-            if name in table.column_names:
+            if name in piece.layout.columns:
                 column = table[name]
             else:
                 value = pa.scalar(file.partition_values[name]).cast(wanted)

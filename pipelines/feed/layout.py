@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +35,11 @@ class Layout:
     starts: NDArray[np.int64]
     ends: NDArray[np.int64]
     deleted: NDArray[np.int64]
+
+    @cached_property
+    def columns(self) -> frozenset[str]:
+        """Names of the columns that the file holds."""
+        return frozenset(self.metadata.schema.to_arrow_schema().names)
 
     def live_rows(self, group: int) -> NDArray[np.int64] | None:
         """Return which rows of a row group are live; None if all of them are."""
