@@ -7,8 +7,10 @@ import json
 import os
 import re
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -77,9 +79,11 @@ def run_rank(context: BarrierTaskContext, attempt: Attempt, task: Task) -> Any:
     reporter = Reporter(attempt.address, rank, attempt.number)
     try:
         with beating(reporter.tell, beat_of(attempt.hang_timeout)) as pulse:
+            # Spark looks once a second whether all have come: it passes while TensorFlow loads.
+            meeting = _aside(lambda: _meet(context, attempt.size))
             prepare(attempt.threads, given_gpus(context.resources(), attempt.gpus))
             reporter.tell({"event": "prepared"})
-            with _joined(context, rank, attempt) as collective:
+            with _joined(context, attempt, meeting) as collective:
                 reporter.tell({"event": "joined"})
                 pulse.signs = collective.signs
                 result = task(Rank(collective, reporter, attempt.number, attempt.threads))
@@ -160,23 +164,55 @@ def _is_os_error(kind: str) -> bool:
     return isinstance(found, type) and issubclass(found, OSError)
 
 
+def _aside(call: Callable[[], Any]) -> Future[Any]:
+    """Return what a call will give, made in a thread that no end of the process waits for."""
+    given: Future[Any] = Future()
+
+    def make() -> None:
+        try:
+            given.set_result(call())
+        except BaseException as error:  # raised again by who asks for the result
+            given.set_exception(error)
+
+    threading.Thread(target=make, name="rank-aside", daemon=True).start()
+    return given
+
+
+def _meet(context: BarrierTaskContext, size: int) -> tuple[Any, int]:
+    """Return, once all ranks have come, the server by which they find each other, and its port.
+
+    The server is rank 0's; the others get None.
+    """
+    if size == 1:
+        return None, 0
+    from horovod.runner.http.http_server import RendezvousServer
+
+    server = RendezvousServer(verbose=0) if context.partitionId() == 0 else None
+    port = server.start() if server else 0
+    if server:
+        hosts = _hosts(context)
+        server.init(_slot_infos(hosts, slots(hosts)))
+    return server, int(json.loads(context.allGather(json.dumps(port))[0]))
+
+
+def _hosts(context: BarrierTaskContext) -> list[str]:
+    return [info.address.rpartition(":")[0] for info in context.getTaskInfos()]
+
+
 @contextmanager
-def _joined(context: BarrierTaskContext, rank: int, attempt: Attempt) -> Iterator[Collective]:
+def _joined(
+    context: BarrierTaskContext, attempt: Attempt, meeting: Future[tuple[Any, int]]
+) -> Iterator[Collective]:
     if attempt.size == 1:
         yield SingleProcess()
         return
-    import horovod.tensorflow as _  # noqa: F401 - before the ranks meet: it takes seconds
-    from horovod.runner.http.http_server import RendezvousServer
+    import horovod.tensorflow as _  # noqa: F401 - before the ranks join: it takes seconds
 
-    hosts = [info.address.rpartition(":")[0] for info in context.getTaskInfos()]
-    places = slots(hosts)
-    server = RendezvousServer(verbose=0) if rank == 0 else None
+    hosts, rank = _hosts(context), context.partitionId()
+    server, port = meeting.result()
     try:
-        port = server.start() if server else 0
-        if server:
-            server.init(_slot_infos(hosts, places))
-        port = int(json.loads(context.allGather(json.dumps(port))[0]))
-        os.environ.update(environment(hosts, rank, port, places[rank], attempt.hang_timeout))
+        place = slots(hosts)[rank]
+        os.environ.update(environment(hosts, rank, port, place, attempt.hang_timeout))
         collective = Horovod()
         try:
             yield collective
@@ -184,7 +220,7 @@ def _joined(context: BarrierTaskContext, rank: int, attempt: Attempt) -> Iterato
             collective.close()
     finally:
         if server:
-            server.stop()
+            _aside(server.stop)  # which takes half a second
 
 
 def slots(hosts: Sequence[str]) -> list[dict[str, int]]:

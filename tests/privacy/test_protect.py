@@ -2,10 +2,12 @@
 
 import hashlib
 import hmac
+import json
 import os
 
 import pytest
 from chispa import assert_df_equality
+from typer.testing import CliRunner
 
 from pipelines.config.privacy import Mark
 from pipelines.errors import SettingsError
@@ -91,6 +93,35 @@ def test_a_rotation_brings_old_pseudonyms_to_the_new_key_and_can_be_repeated(spa
     assert [row.who for row in found] == [*new, "k1: no"]
     assert rotate_tables(spark, lake, tables, keys) == {}
     assert latest_version(spark, lake, "silver.people") == version
+
+
+def test_the_command_rotates_the_tables_of_its_pipeline_and_names_the_others(
+    spark, lake, monkeypatch
+) -> None:
+    from pipelines.cli import app
+
+    monkeypatch.setattr("pipelines.runner.spark_session", lambda *_, **__: spark)
+    rows = spark.createDataFrame([(pseudonym(["k1"], "Ann"),)], "tailnum string")
+    for table in ("silver.planes", "silver.people"):
+        replace_slice(rows, lake, table, "true")
+    note_keys(spark, lake, "flights", ["k1"])
+    settings = ["flights", "--lake", lake.root, "--set", "privacy.keys=[k1,k2]"]
+    cli = CliRunner()
+
+    refused = cli.invoke(app, ["clean", *settings])
+    assert (refused.exit_code, "Run `tidemill rotate flights`" in refused.stderr) == (2, True)
+    done = cli.invoke(app, ["rotate", *settings, "--json"])
+    assert done.exit_code == 0, done.stderr
+    found = {"key": "k2", "tables": {"silver.planes": 1}, "left": ["silver.people"]}
+    assert json.loads(done.stdout) == found
+    version = latest_version(spark, lake, "silver.planes")
+    assert read_at(spark, lake, "silver.planes", version).head()[0] == pseudonym(
+        ["k1", "k2"], "Ann"
+    )
+    check_keys(spark, lake, "flights", ["k1", "k2"])
+    again = cli.invoke(app, ["rotate", *settings])
+    assert "nothing to rotate" in again.stdout
+    assert "left alone, not of flights as it is set now: silver.people" in again.stdout
 
 
 def test_a_lake_knows_its_keys(spark, lake, monkeypatch) -> None:

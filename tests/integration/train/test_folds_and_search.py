@@ -128,3 +128,39 @@ def test_a_search_trains_the_best_settings_and_says_by_how_much_they_won(
     assert parent.data.params["search.best_trial"] == "2"
     with pytest.raises(TrainingError, match=r"train\.search.*new run id"):
         run_stage("train", open_run("searched", ranks=1, epochs=2))
+
+
+def test_a_search_with_folds_judges_each_trial_by_the_mean_over_them(
+    training_set, open_run, lake, monkeypatch
+):
+    from pipelines.registry import tracking
+    from pipelines.training import launcher
+
+    launch, judged = launcher.launch, []
+
+    def noting(spark, task, *more):
+        work = task.keywords["work"]
+        rate = work.settings.optimizer.learning_rate
+        judged.append((rate, work.rows.snapshots["train"].num_rows))
+        return launch(spark, task, *more)
+
+    monkeypatch.setattr(launcher, "launch", noting)
+    space = {"space": {"optimizer.learning_rate": [1e-5, 0.02]}, "metric": "roc_auc"}
+    both = {"folds": 2, "ranks": 1, "epochs": 1, "search": space}
+    result = run_stage("train", open_run("searched-with-folds", **both))
+
+    assert judged == [(1e-5, 400), (1e-5, 800), (0.02, 400), (0.02, 800), (0.02, 1000)]
+    found, folds = result.details["search"], result.details["folds"]
+    assert found["best"] == {"optimizer.learning_rate": 0.02}
+    assert found["value"] == pytest.approx(folds["metrics"]["roc_auc"]["mean"])
+    assert found["trials"][1]["metrics"]["roc_auc"] == found["value"]
+
+    client = tracking._client(lake)
+    experiment = client.get_experiment_by_name("flights").experiment_id
+    (parent,) = client.search_runs([experiment], "tags.`tidemill.run_id` = 'searched-with-folds'")
+    under = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
+    children = {run.info.run_name for run in client.search_runs([experiment], under)}
+    assert children == {
+        *("trial-1", "trial-1-fold-1", "trial-1-fold-2"),
+        *("trial-2", "trial-2-fold-1", "trial-2-fold-2"),
+    }
