@@ -48,7 +48,10 @@ def fit(
     date: str,
     label: str | None,
 ) -> FeatureSpec:
-    """Return the feature spec fitted on all rows of `df_train`, each column of which is read once.
+    """Return the feature spec fitted on all rows of `df_train`.
+
+    Each feature's column is read once, and the columns that chose the rows by each of some queries
+    (`fit_query`).
 
     Raises FeatureError for a raw column that is absent, of a type the feature can't take, holds
     infinity, or has too many values for a vocabulary; EmptySplit where there are no rows.

@@ -1,11 +1,11 @@
-"""The queries that fit: all statistics of the training split, each raw column read once.
+"""The queries that fit: all statistics of the training split.
 
 Numbers are aggregated a few columns at a time. Spark makes one method of an aggregate, and Java
 never compiles a method of more than 8,000 bytes of code: 20 columns at once take three times as
-long as ten and ten, and tables are columnar, so more queries read no more. The elements of an
-array are the rows of a query of their own. Categories and the elements of sequences become
-(feature, value) pairs, counted by one GROUP BY; GROUPING SETS would carry all columns through the
-grouping once per category.
+long as ten and ten. Tables are columnar, so each query reads its own columns and those that the
+split is made by. The elements of an array are the rows of a query of their own. Categories and the
+elements of sequences become (feature, value) pairs, counted by one GROUP BY; GROUPING SETS would
+carry all columns through the grouping once per category.
 
 The result does not depend on how rows are spread over tasks: counts, ranges and quartiles are
 exact whatever the order, and sums are rounded to ten digits. Quartiles are those of the values

@@ -151,7 +151,7 @@ class _Work:
 def _folds(work: _Work, num_folds: int) -> tuple[str, int, list[dict[str, Any]]]:
     """Write the folds' table; return its name, version, and what each fold is.
 
-    Each fold's statistics take a pass over its own training rows.
+    Each fold's statistics are of its own training rows.
     """
     settings, rows, columns = work.run.pipeline.normalize, work.rows, work.columns
     conditions = folds.fold_conditions(settings.split, num_folds, columns.key, columns.date)

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import builtins
-import json
 import os
 import re
 import sys
-import threading
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pipelines.errors import TrainingError
 from pipelines.registry.quiet import load_tensorflow
-from pipelines.training.collective import Collective, Horovod, SingleProcess
+from pipelines.training.collective import Collective
+from pipelines.training.meeting import joined, meet
 from pipelines.training.report import Address, Reporter, beat_of
 from pipelines.training.signs import beating
 
@@ -26,9 +23,6 @@ if TYPE_CHECKING:
 
 
 _GPUS = "CUDA_VISIBLE_DEVICES"
-_LATER = 60.0
-"""Seconds after the driver's judgement of a hang in which Horovod still waits."""
-_FOREVER = 7 * 24 * 3600.0
 _COLLECTIVE_KINDS = {
     "HorovodInternalError",
     "RuntimeError",
@@ -79,11 +73,10 @@ def run_rank(context: BarrierTaskContext, attempt: Attempt, task: Task) -> Any:
     reporter = Reporter(attempt.address, rank, attempt.number)
     try:
         with beating(reporter.tell, beat_of(attempt.hang_timeout)) as pulse:
-            # Spark looks once a second whether all have come: it passes while TensorFlow loads.
-            meeting = _aside(lambda: _meet(context, attempt.size))
+            meeting = meet(context) if attempt.size > 1 else None
             prepare(attempt.threads, given_gpus(context.resources(), attempt.gpus))
             reporter.tell({"event": "prepared"})
-            with _joined(context, attempt, meeting) as collective:
+            with joined(context, meeting, attempt.hang_timeout) as collective:
                 reporter.tell({"event": "joined"})
                 pulse.signs = collective.signs
                 result = task(Rank(collective, reporter, attempt.number, attempt.threads))
@@ -162,119 +155,6 @@ def _told_of_an_image(error: BaseException) -> tuple[str, str] | None:
 def _is_os_error(kind: str) -> bool:
     found = getattr(builtins, kind, None)
     return isinstance(found, type) and issubclass(found, OSError)
-
-
-def _aside(call: Callable[[], Any]) -> Future[Any]:
-    """Return what a call will give, made in a thread that no end of the process waits for."""
-    given: Future[Any] = Future()
-
-    def make() -> None:
-        try:
-            given.set_result(call())
-        except BaseException as error:  # raised again by who asks for the result
-            given.set_exception(error)
-
-    threading.Thread(target=make, name="rank-aside", daemon=True).start()
-    return given
-
-
-def _meet(context: BarrierTaskContext, size: int) -> tuple[Any, int]:
-    """Return, once all ranks have come, the server by which they find each other, and its port.
-
-    The server is rank 0's; the others get None.
-    """
-    if size == 1:
-        return None, 0
-    from horovod.runner.http.http_server import RendezvousServer
-
-    server = RendezvousServer(verbose=0) if context.partitionId() == 0 else None
-    port = server.start() if server else 0
-    if server:
-        hosts = _hosts(context)
-        server.init(_slot_infos(hosts, slots(hosts)))
-    return server, int(json.loads(context.allGather(json.dumps(port))[0]))
-
-
-def _hosts(context: BarrierTaskContext) -> list[str]:
-    return [info.address.rpartition(":")[0] for info in context.getTaskInfos()]
-
-
-@contextmanager
-def _joined(
-    context: BarrierTaskContext, attempt: Attempt, meeting: Future[tuple[Any, int]]
-) -> Iterator[Collective]:
-    if attempt.size == 1:
-        yield SingleProcess()
-        return
-    import horovod.tensorflow as _  # noqa: F401 - before the ranks join: it takes seconds
-
-    hosts, rank = _hosts(context), context.partitionId()
-    server, port = meeting.result()
-    try:
-        place = slots(hosts)[rank]
-        os.environ.update(environment(hosts, rank, port, place, attempt.hang_timeout))
-        collective = Horovod()
-        try:
-            yield collective
-        finally:
-            collective.close()
-    finally:
-        if server:
-            _aside(server.stop)  # which takes half a second
-
-
-def slots(hosts: Sequence[str]) -> list[dict[str, int]]:
-    """Return each rank's place among the ranks of its host, and among the hosts."""
-    names = list(dict.fromkeys(hosts))
-    places = []
-    for rank, host in enumerate(hosts):
-        local = hosts[:rank].count(host)
-        peers = [name for name in names if hosts.count(name) > local]
-        places.append(
-            {
-                "RANK": rank,
-                "SIZE": len(hosts),
-                "LOCAL_RANK": local,
-                "LOCAL_SIZE": hosts.count(host),
-                "CROSS_RANK": peers.index(host),
-                "CROSS_SIZE": len(peers),
-            }
-        )
-    return places
-
-
-def environment(
-    hosts: Sequence[str],
-    rank: int,
-    port: int,
-    place: Mapping[str, int],
-    hang_timeout: float | None = None,
-) -> dict[str, str]:
-    """Return the variables that Horovod reads at its start."""
-    patience = _FOREVER if hang_timeout is None else hang_timeout + _LATER
-    return {
-        **{f"HOROVOD_{name}": str(value) for name, value in place.items()},
-        "HOROVOD_HOSTNAME": hosts[rank],
-        "HOROVOD_CONTROLLER": "gloo",
-        "HOROVOD_CPU_OPERATIONS": "gloo",
-        "HOROVOD_GLOO_RENDEZVOUS_ADDR": hosts[0],
-        "HOROVOD_GLOO_RENDEZVOUS_PORT": str(port),
-        # By default ranks part after 30 seconds: one that writes a large checkpoint would do. The
-        # driver is the one that judges, and knows which rank the others wait for.
-        "HOROVOD_GLOO_TIMEOUT_SECONDS": str(int(patience)),
-        # Milliseconds between looks for work of a Horovod that conf/environment hasn't built: ours
-        # is woken by each tensor.
-        "HOROVOD_CYCLE_TIME": os.environ.get("HOROVOD_CYCLE_TIME", "0.5"),
-    }
-
-
-def _slot_infos(hosts: Sequence[str], places: Sequence[Mapping[str, int]]) -> list[Any]:
-    from horovod.runner.common.util.hosts import SlotInfo
-
-    return [
-        SlotInfo(hostname=host, **{name.lower(): value for name, value in place.items()})
-        for host, place in zip(hosts, places, strict=True)
-    ]
 
 
 def given_gpus(resources: Mapping[str, Any], wanted: int) -> list[str]:

@@ -41,13 +41,13 @@ def speed(folder: str, rows: int) -> Iterator[Figure]:
     yield Figure(
         "feed_vs_documented_petastorm",
         found["feed"] / found["documented"],
-        "rows/s of the feed over Petastorm's unbatch().batch()",
+        "rows/s of the warm feed over Petastorm's unbatch().batch()",
         at_least=25,
     )
     yield Figure(
         "feed_vs_arrow",
         found["feed"] / found["arrow"],
-        "rows/s of the feed over a bare pyarrow loop on the same files",
+        "rows/s of the warm feed over a bare pyarrow loop on the same files",
         at_least=0.5,
     )
 

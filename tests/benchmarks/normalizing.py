@@ -30,7 +30,7 @@ def normalize(folder: str, rows: int = ROWS) -> Iterator[Figure]:
     yield Figure(
         "normalize_vs_mllib",
         found["mllib"] / found["ours"],
-        f"fit + transform, {rows:,} rows x 20 numbers, 5 categories: MLlib's seconds over ours",
+        f"fit + transform, 4/5 of {rows:,} rows, 20 numbers, 5 categories: MLlib's over ours",
         at_least=1.5,
     )
 
@@ -40,11 +40,16 @@ def serve(request: Mapping[str, Any]) -> dict[str, Any]:
     if request["do"] == "make":
         make(request["path"], request["rows"])
         for way in ("mllib", "ours"):  # warm: classes loaded, code compiled
-            WAYS[way](session().read.format("delta").load(request["path"]).limit(100_000))
+            WAYS[way](_training_rows(request["path"]).limit(100_000))
         return {}
     start = time.perf_counter()
-    WAYS[request["do"]](session().read.format("delta").load(request["path"]))
+    WAYS[request["do"]](_training_rows(request["path"]))
     return {"seconds": time.perf_counter() - start}
+
+
+def _training_rows(path: str) -> Any:
+    """Return four fifths of the rows, as a split by hash takes them."""
+    return session().read.format("delta").load(path).where("pmod(xxhash64(id), 5) < 4")
 
 
 @cache
@@ -73,7 +78,7 @@ def make(path: str, rows: int) -> None:
 
 
 def ours(raw: Any) -> None:
-    """Fit with one query, transform with one select."""
+    """Fit with two queries, transform with one select."""
     from pipelines.config.normalize import Category, Numeric
     from pipelines.features.fit import fit
     from pipelines.features.to_sql import to_sql

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from contextlib import ExitStack
 
 import pytest
 
@@ -18,13 +19,12 @@ pytestmark = [pytest.mark.spark, pytest.mark.tensorflow, pytest.mark.slow]
 
 @pytest.fixture(scope="module")
 def drivers(tmp_path_factory):
-    with (tmp_path_factory.mktemp("drivers") / "log").open("wb") as log:
-        both = [Driver(log), Driver(log)]
+    with ExitStack() as stack:
+        log = stack.enter_context((tmp_path_factory.mktemp("drivers") / "log").open("wb"))
+        both = [Driver(log) for _ in range(2)]
         for one in both:
-            one.wait_until_ready()
-        yield both
-        for one in both:
-            one.kill()
+            stack.callback(one.kill)
+        yield [one.wait_until_ready() for one in both]
 
 
 def at_once(drivers, *asked):

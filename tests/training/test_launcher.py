@@ -14,7 +14,8 @@ from types import SimpleNamespace
 import pytest
 
 from pipelines.errors import NotFiniteLoss, SettingsError, TrainingError
-from pipelines.training.rank import describe, given_gpus, prepare, slots
+from pipelines.training.meeting import slots
+from pipelines.training.rank import describe, given_gpus, prepare
 from pipelines.training.report import Listener, Reporter, beat_of
 from pipelines.training.signs import beating
 from pipelines.training.slots import check_allocation, largest_divisor

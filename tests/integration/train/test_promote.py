@@ -34,7 +34,6 @@ def test_only_a_better_candidate_becomes_champion(trained, open_run, lake):
         run_stage("promote", open_run("weak", **weak))
     assert refused.value.exit_code == 3
     said = str(refused.value)
-    result, _ = trained
     assert f"version {second} (run weak) was not promoted:\n- roc_auc is " in said
     area = result.details["metrics"]["roc_auc"]
     assert f"against {area:.4f} of the champion (version {own})" in said, "scored on the same rows"

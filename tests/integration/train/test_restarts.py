@@ -6,6 +6,7 @@ import functools
 import os
 import re
 import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,24 @@ def test_a_rank_that_is_stuck_in_a_step_is_found_and_started_again(trained, laun
     assert re.search(
         r"its process is alive, in test_restarts\.py, line \d+ \(stick_once\)", notes[0]
     )
+
+
+@pytest.mark.parametrize("who", [0, 1])
+def test_a_rank_that_fails_after_the_ranks_have_met_is_named(who, launched, tmp_path, monkeypatch):
+    def run(context: Any, attempt: Any, task: Any) -> Any:
+        from pipelines.training import rank
+
+        def fail(threads: int) -> None:
+            time.sleep(3)  # the others have met by then, and wait to be joined
+            raise ValueError("no such library")
+
+        if context.partitionId() == who:
+            rank.load_tensorflow = fail
+        return rank.run_rank(context, attempt, task)
+
+    monkeypatch.setattr("pipelines.training.launcher.run_rank", run)
+    with pytest.raises(TrainingError, match=rf"^rank {who} .*failed: ValueError: no such library"):
+        launched(tmp_path, 2)
 
 
 def test_an_error_of_the_task_is_told_with_its_rank_and_not_tried_again(launched, tmp_path):
