@@ -18,6 +18,9 @@ from tests.integration.disturbed import SETTINGS
 from tests.training.delta import work_on, write_training_set
 
 
+LEARNING = SETTINGS.with_settings({"optimizer.learning_rate": 0.02, "epochs": 5})
+
+
 def main(folder: Path) -> dict[int, list[float]]:
     """Return training and validation losses of all epochs, by number of ranks."""
     spark = spark_session(
@@ -27,7 +30,7 @@ def main(folder: Path) -> dict[int, list[float]]:
     found = {}
     try:
         for size in (1, 2, 3, 4):
-            work = work_on(folder / "table", folder / str(size), SETTINGS)
+            work = work_on(folder / "table", folder / str(size), LEARNING)
             trained = launch(spark, functools.partial(train_rank, work=work), Ranks(size))
             assert trained.ranks == size
             found[size] = [one[kind] for one in trained.history for kind in ("loss", "val_loss")]
