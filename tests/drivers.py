@@ -105,8 +105,14 @@ class Driver:
         has_ended = bool(self._answers.readline())
         timer.cancel()
         timer.join()
-        self.kill()
+        self.end()
         return not has_ended
+
+    def end(self) -> None:
+        """Kill what is left of it, and let go of its pipes."""
+        self.kill()
+        self._asks.close()
+        self._answers.close()
 
     def kill(self) -> None:
         """Kill Python, JVM and Python workers as they stand."""
@@ -122,7 +128,6 @@ class Driver:
                 one.send_signal(signal.SIGKILL)
         psutil.wait_procs(family, timeout=60)
         self._process.wait()
-        self._asks.close()
 
 
 if __name__ == "__main__":

@@ -60,7 +60,7 @@ class Trial:
     def drop_driver(self) -> None:
         """Forget a driver that was killed."""
         if self._driver is not None:
-            self._driver.kill()
+            self._driver.end()
         self._driver = None
 
     def asked(self, stage: str, run_id: str) -> dict[str, Any]:

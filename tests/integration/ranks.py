@@ -17,7 +17,6 @@ from tests.conftest import ROOT
 from tests.integration.disturbed import SETTINGS
 from tests.training.delta import work_on, write_training_set
 
-
 LEARNING = SETTINGS.with_settings({"optimizer.learning_rate": 0.02, "epochs": 5})
 
 
