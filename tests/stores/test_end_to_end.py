@@ -56,7 +56,7 @@ def run_everything(env: dict[str, str], place: str, profile: str, landing: Path,
     by_stage = {one["stage"]: one for one in first["stages"]}
     assert by_stage["ingest"]["counts"]["schedules.rows"] > 10_000
     assert by_stage["train"]["details"]["ranks"] == 2
-    assert by_stage["score"]["counts"]["rows_out"] > 500
+    assert by_stage["score"]["counts"]["inserted"] > 500
     assert "report" in json.dumps(by_stage["monitor"])
 
     again = tidemill(env, "ingest", *where)
