@@ -85,8 +85,9 @@ class Writer:
         source: Source,
         protection: Protection | None = None,
     ) -> None:
-        """Take a protection where no clear value of a marked column may be written."""
-        self._protection = protection
+        """Take the source's marks. Where they are set `at_ingest`, no clear value is written."""
+        self._protection = protection if protection and protection.at_ingest else None
+        self._has_marks = protection is not None
         self._spark = spark
         self._lake = lake
         self._source = source
@@ -138,7 +139,8 @@ class Writer:
         if self._source.format == "parquet":
             marked = self._protection.marks if self._protection else ()
             found = split_by_type(self._spark, found, self._source, stored, marked)
-        return found if self._protection is None else without_names(found, self._source)
+        # Told to logs and to the table of runs, which no mark protects.
+        return without_names(found, self._source) if self._has_marks else found
 
     def _records(self, found: Sorted, seen: list[Observation] | None = None) -> DataFrame:
         """Return the records of all good files, with the file they came from."""

@@ -47,7 +47,7 @@ class SourceIngest:
     name: str
     source: Source
     protection: Protection | None = None
-    """Where bronze must hold no clear value of a marked column."""
+    """The source's marks: bronze takes them where they are set `at_ingest`."""
     outcome: Outcome = field(default_factory=Outcome)
     error: Exception | None = None
 
@@ -144,7 +144,8 @@ def ingest_sources(
 
     A changed file of any source stops the run before anything is written. The streams run side by
     side; one that fails does not stop the others, and its error is raised when they are done.
-    Sources in `protections` are written without a clear value of their marked columns.
+    Sources whose `protections` are set `at_ingest` are written without a clear value of their
+    marked columns; of all that have some, nothing is said that may be a value.
     """
     protections = protections or {}
     landing = Landing.open(spark, place, pipeline)

@@ -28,7 +28,7 @@ def run(run: Run) -> StageResult:
     place = resolve_place(pipeline.root, pipeline.landing)
     check_keys(run.spark, run.lake, pipeline.name, pipeline.privacy.keys)
     found = {name: Protection.of(pipeline, name) for name in pipeline.ingest.sources}
-    protections = {name: one for name, one in found.items() if one is not None and one.at_ingest}
+    protections = {name: one for name, one in found.items() if one is not None}
     # One ingest of a pipeline at a time: a stream's checkpoint has one owner.
     checkpoint = run.lake.checkpoint(pipeline.name, "ingest", "all")
     with write_lock(checkpoint, what=f"`ingest` of run {run.run_id}"):

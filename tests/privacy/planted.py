@@ -75,7 +75,7 @@ normalize:
     amount: {{kind: numeric}}
     phone: {{kind: category}}
     postcode: {{kind: category}}
-train: {{epochs: 1, ranks: 1, options: {{hidden: [4]}}}}
+train: {{epochs: 1, ranks: 1, batch_size: 8, options: {{hidden: [4]}}}}
 promote: {{threshold: 0.0, beat_constant: false}}
 score: {{model: people_high}}
 """

@@ -53,9 +53,9 @@ def test_the_search_finds_what_is_not_protected(tmp_path: Path, project: Path) -
     found = find([lake], PLANTED)
     layers = {Path(name).relative_to(lake).parts[0] for name in found}
     assert layers == {"bronze"}
-    assert any(".checkpoint.parquet" in name for name in found)
-    assert any("_delta_log" in name and name.endswith(".json") for name in found)
     assert any(name.endswith(".parquet") and "_delta_log" not in name for name in found)
+    # Rows of bronze have no statistics; that checkpoints are looked into, their schema shows.
+    assert any(".checkpoint.parquet" in name for name in find([lake], ("postcode",)))
 
 
 @pytest.mark.slow
