@@ -62,7 +62,7 @@ def tracking_uri(lake: Lake) -> str:
         raise SettingsError(
             f"the lake {lake.root} is not on this machine, so MLflow needs a server. "
             "Set MLFLOW_TRACKING_URI in the environment to its address, or for one driver to a "
-            "file: sqlite:////home/you/mlflow.db. The model's bundle is in the lake in any case."
+            "file: sqlite:////FOLDER/mlflow.db. The model's bundle is in the lake in any case."
         )
     return f"sqlite:///{folder}/mlflow.db"
 

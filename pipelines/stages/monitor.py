@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.config.losses import Task, task_of
 from pipelines.config.normalize import DateSplit, HashSplit, Split
-from pipelines.config.score import Monitor
 from pipelines.errors import BundleError, ScoringError
 from pipelines.features.spec import FeatureSpec
 from pipelines.lake import files
@@ -24,18 +23,18 @@ from pipelines.lake.write import replace_slice
 from pipelines.monitoring import drift as drifting
 from pipelines.monitoring import performance as performing
 from pipelines.monitoring import quality
+from pipelines.monitoring.retrain import reasons_to_retrain
 from pipelines.run import Run, StageResult, Stopwatch
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from pipelines.monitoring.drift import FeatureDrift
-    from pipelines.monitoring.performance import Judged, Performance
+    from pipelines.monitoring.performance import Judged
     from pipelines.registry.bundle import Bundle
 
 logger = logging.getLogger(__name__)
 
-_NAMED_FEATURES = 5
 _WITHOUT_DRIFT = ("array", "sequence", "image")
 _CHECK = (
     "logical_date DATE, table_name STRING, table_version BIGINT, check_name STRING, "
@@ -144,52 +143,6 @@ def run(run: Run) -> StageResult:
     )
     logger.info("%s", result.line())
     return result
-
-
-def reasons_to_retrain(
-    drifts: Sequence[FeatureDrift],
-    overall: Performance,
-    test: dict[str, Any],
-    task: Task,
-    limits: Monitor,
-) -> list[str]:
-    """Return why the model should be trained again; nothing where all is well."""
-    reasons = []
-    drifted = [drift for drift in drifts if drift.severity == "fail"]
-    if drifted:
-        most = ", ".join(f"{d.feature} (PSI {d.psi:.2f})" for d in drifted[:_NAMED_FEATURES])
-        others = " and others" if len(drifted) > _NAMED_FEATURES else ""
-        reasons.append(f"{len(drifted)} of {len(drifts)} features have drifted: {most}{others}")
-    worse = _worse_than_in_test(overall, test, task, limits)
-    return [*reasons, worse] if worse else reasons
-
-
-def _worse_than_in_test(
-    overall: Performance, test: dict[str, Any], task: Task, limits: Monitor
-) -> str | None:
-    """Return what the task's metric has lost, where that is more than is allowed."""
-    metric, name, allowed = {
-        "binary": ("roc_auc", "ROC AUC", limits.max_auc_drop),
-        "classes": ("accuracy", "accuracy", limits.max_accuracy_drop),
-        "number": ("mae", "the mean absolute error", limits.max_mae_rise),
-    }[task]
-    then, now = test.get(metric), getattr(overall, metric)
-    if then is None or now is None:
-        return None
-    if task == "number":
-        rise = (now - then) / then if then else float(now > 0)
-        if rise <= allowed:
-            return None
-        return (
-            f"{name} is {now:.4g}, {rise:.0%} above the test split's {then:.4g} "
-            f"(allowed: {allowed:.0%})"
-        )
-    if then - now <= allowed:
-        return None
-    return (
-        f"{name} is {now:.3f}, {then - now:.3f} below the test split's {then:.3f} "
-        f"(allowed: {allowed})"
-    )
 
 
 def _look(run: Run, features: Table, predictions: Table) -> dict[str, Any]:

@@ -1,16 +1,14 @@
-"""The report page and the reasons to train again."""
+"""The report page."""
 
 import datetime as dt
-from dataclasses import replace
 
 import pytest
 
-from pipelines.config.score import Drift, Monitor
+from pipelines.config.score import Drift
 from pipelines.monitoring.drift import FeatureDrift
 from pipelines.monitoring.performance import Performance
 from pipelines.monitoring.quality import Check
 from pipelines.monitoring.report import Report
-from pipelines.stages.monitor import reasons_to_retrain
 
 DAY = dt.date(2013, 12, 1)
 CALM = FeatureDrift("distance", 0.01, 0.0, 0.0, "ok")
@@ -75,45 +73,6 @@ def test_a_page_without_labels_shows_that_they_are_missing():
     waiting = Performance(DAY, 3, 900, 0, None, None, None, None, None)
     html = page(days=[waiting], overall=waiting)
     assert "900 without a label" in html
-
-
-def test_drift_and_a_lost_auc_call_for_a_new_training():
-    reasons = reasons_to_retrain([MOVED, CALM], day(0.58), {"roc_auc": 0.66}, "binary", Monitor())
-    assert reasons == [
-        "1 of 2 features have drifted: temp<script> (PSI 0.61)",
-        "ROC AUC is 0.580, 0.080 below the test split's 0.660 (allowed: 0.05)",
-    ]
-
-
-@pytest.mark.parametrize("auc", [0.62, None])
-def test_small_losses_and_missing_labels_call_for_nothing(auc):
-    assert reasons_to_retrain([CALM], day(auc), {"roc_auc": 0.66}, "binary", Monitor()) == []
-
-
-@pytest.mark.parametrize(
-    ("task", "test", "now", "reason"),
-    [
-        (
-            "classes",
-            {"accuracy": 0.9},
-            {"accuracy": 0.8},
-            "accuracy is 0.800, 0.100 below the test split's 0.900 (allowed: 0.05)",
-        ),
-        ("classes", {"accuracy": 0.9}, {"accuracy": 0.86}, None),
-        (
-            "number",
-            {"mae": 2.0},
-            {"mae": 2.5},
-            "the mean absolute error is 2.5, 25% above the test split's 2 (allowed: 10%)",
-        ),
-        ("number", {"mae": 2.0}, {"mae": 1.5}, None),
-    ],
-)
-def test_classes_and_numbers_are_judged_by_a_metric_of_theirs(task, test, now, reason):
-    overall = replace(day(None), **now)
-    assert reasons_to_retrain([CALM], overall, test, task, Monitor()) == (
-        [reason] if reason else []
-    )
 
 
 @pytest.mark.parametrize(
