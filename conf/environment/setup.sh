@@ -40,8 +40,9 @@ step_venv() {
 
 step_packages() {
     # First what builds the two packages that come as source, then all without isolation, so that
-    # the build tools are pinned as well. The list is a closure: nothing has to be resolved.
-    grep -E '^(pip|setuptools|wheel)==' "$requirements" >"$stamps/tools.txt"
+    # the build tools are pinned as well. (wheel needs packaging.) The list is a closure: nothing has
+    # to be resolved.
+    grep -E '^(pip|setuptools|wheel|packaging)==' "$requirements" >"$stamps/tools.txt"
     pip install --no-deps -r "$stamps/tools.txt"
     pip install --no-deps --no-build-isolation -r "$requirements"
     pip check
