@@ -5,9 +5,11 @@ import re
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from pipelines import doctor
 from pipelines.lake.session import read_profile
@@ -32,7 +34,11 @@ def normal(package: str) -> str:
 
 
 def pins(name: str) -> dict[str, str]:
-    lines = (ENVIRONMENT / name).read_text().splitlines()
+    return pins_of(ENVIRONMENT / name)
+
+
+def pins_of(file: Path) -> dict[str, str]:
+    lines = file.read_text().splitlines()
     pairs = [line.split("==") for line in lines if not line.startswith("#")]
     return {normal(package): version for package, version in pairs}
 
@@ -143,6 +149,17 @@ def test_a_second_set_up_does_nothing(clone):
     assert code == 0
     assert [line.split()[0] for line in asked] == ["venv", *["pip"] * 4]
     assert set_up(clone) == (0, [], "")
+
+
+def test_the_tools_that_build_packages_come_first_and_with_all_they_need(clone):
+    # pip keeps the wheels it built: a set-up that can't build goes unseen where it did before.
+    pinned = clone / "conf" / "environment" / "airflow.txt"
+    pinned.write_text((ENVIRONMENT / "ml.txt").read_text())
+    set_up(clone)
+    tools = set(pins_of(clone / ".venv-airflow" / ".tidemill" / "tools.txt"))
+    needed = [Requirement(text) for tool in tools for text in requires(tool) or []]
+    assert {"pip", "setuptools", "wheel"} <= tools
+    assert {normal(one.name) for one in needed if not one.marker} <= tools
 
 
 def test_a_changed_pin_installs_packages_again_in_the_same_environment(clone):
