@@ -50,7 +50,7 @@ class Batch:
     rows: DataFrame
     judgement: Judgement
     num_delivered: int
-    """Its rows without those that a person put back."""
+    """Its rows without those that a person put back, or that were consumed and are read again."""
     bronze: Bronze
     snapshot: Snapshot | None = None
     has_new_snapshot: bool = False
@@ -80,13 +80,14 @@ def prepare(run: Run, name: str, bronze: Bronze) -> Batch | None:
         logger.warning("%s was made anew since %s was cleaned: all its rows are read", table, name)
         before = None
     after = before.bronze_version if before else None
-    new_rows = rows_added(run.spark, run.lake, table, after, bronze.version)
-    if new_rows is None:
+    added = rows_added(run.spark, run.lake, table, after, bronze.version)
+    if added is None:
         return None
-    new_rows = protect(new_rows, Protection.of(pipeline, entity.source))
+    new_rows = protect(added.rows, Protection.of(pipeline, entity.source))
     is_snapshot = pipeline.ingest.sources[entity.source].delivery == "full_snapshot"
     seen = before.snapshot if before else None
-    oldest, newest, num_delivered = _ends(new_rows)
+    consumed = came_from.newest if came_from and added.is_all else None
+    oldest, newest, num_delivered = _ends(new_rows, consumed)
     new_snapshot = newest if is_snapshot else None
     snapshot = max((s for s in (seen, new_snapshot) if s is not None), default=None)
     fitted = _fit_where_possible(run, name, bronze.version)
@@ -96,9 +97,9 @@ def prepare(run: Run, name: str, bronze: Bronze) -> Batch | None:
     # Rows of the newest file itself may be late, too: released ones.
     has_late = oldest is not None and (latest is None or oldest <= latest)
     if before is not None and has_late and not is_snapshot:
-        consumed = read_at(run.spark, run.lake, table, bronze.version)
+        whole = read_at(run.spark, run.lake, table, bronze.version)
         keys = rows.where(F.col(FATE) == "kept").select(*entity.key).distinct()
-        all_rows = treat(consumed, name, entity, bounds, snapshot, keys)
+        all_rows = treat(whole, name, entity, bounds, snapshot, keys)
         rows = without_outdated(rows, all_rows, entity.key)
     rows = rows.cache()
     judgement = judge(rows, entity)
@@ -120,18 +121,23 @@ def prepare(run: Run, name: str, bronze: Bronze) -> Batch | None:
     )
 
 
-def _ends(bronze: DataFrame) -> tuple[Snapshot | None, Snapshot | None, int]:
+def _ends(
+    bronze: DataFrame, consumed: Snapshot | None
+) -> tuple[Snapshot | None, Snapshot | None, int]:
     """Return the oldest and newest (delivery time, file) among bronze rows; None without rows.
 
-    Then the number of rows that were delivered, and not put back.
+    Then the number of rows that were delivered, not put back, by files newer than `consumed`.
     """
     from pyspark.sql import functions as F
 
     which = F.struct(F.unix_micros("_source_modified_at").alias("at"), F.col("_source_file"))
+    is_delivered = F.col("_batch") != RELEASE_BATCH
+    if consumed is not None:
+        is_delivered &= which > F.struct(*map(F.lit, consumed))
     found = bronze.agg(
         F.min(which).alias("oldest"),
         F.max(which).alias("newest"),
-        F.count_if(F.col("_batch") != RELEASE_BATCH).alias("delivered"),
+        F.count_if(is_delivered).alias("delivered"),
     ).head()
     assert found is not None  # an aggregate without groups is one row
     if found["newest"] is None:

@@ -102,6 +102,8 @@ def store(run: Run, batch: Batch) -> Written:
     at = dt.datetime.now(dt.UTC)
     silver, quarantine = f"silver.{name}", f"quarantine.{name}"
     good, bad = silver_rows(batch.rows, entity, at), quarantine_rows(batch.rows, at)
+    if batch.judgement.rows_in > batch.num_delivered:
+        bad = _one_each(bad)
     check_schema(run, silver, good.drop(TOMBSTONE))
     if batch.fitted:
         state.write_fitted(run.spark, run.lake, run.pipeline.name, name, batch.fitted)
@@ -164,6 +166,18 @@ def store(run: Run, batch: Batch) -> Written:
     _check_alone(run, batch)
     state.write_progress(run.spark, run.lake, run.pipeline.name, name, progress)
     return Written(counts, silver_version, quarantine_version, notes)
+
+
+def _one_each(bad: DataFrame) -> DataFrame:
+    """Return one quarantined row where a row and what a person made of it are both bad."""
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F
+
+    values = F.xxhash64(*[F.col(f"`{name}`") for name in bad.columns if name != "quarantined_at"])
+    ranked = bad.withColumn(
+        "_rank", F.row_number().over(Window.partitionBy(*QUARANTINE_KEY).orderBy(values))
+    )
+    return ranked.where("_rank = 1").drop("_rank")
 
 
 def _check_alone(run: Run, batch: Batch) -> None:

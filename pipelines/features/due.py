@@ -90,7 +90,7 @@ def _made(run: Run, target: Table) -> list[Days]:
         return []
     with_rows = [row[0] for row in gold.select(date).distinct().collect() if row[0]]
     made_in = table_id(run.spark, run.lake, target)
-    covered = read_covered(run.spark, run.lake, run.pipeline.name, made_in) if with_rows else []
+    covered = read_covered(run.spark, run.lake, run.pipeline.name, made_in)
     return joined([*covered, *((day, day) for day in with_rows)])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import textwrap
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import NoChangeFeed
@@ -64,24 +65,32 @@ def change_feed(
     return changes
 
 
+@dataclass(frozen=True)
+class Added:
+    """Rows that a table gained; `is_all`: all it has, because no feed tells the new ones apart."""
+
+    rows: DataFrame
+    is_all: bool
+
+
 def rows_added(
     spark: SparkSession, lake: Lake, table: Table | str, after: int | None, until: int
-) -> DataFrame | None:
+) -> Added | None:
     """Return the rows that a table which only grows gained after version `after`, up to `until`.
 
     None where none can be. Where `after` is None, or the feed doesn't reach back, all rows at
     `until` are returned, and a warning says so: consumers must bear seeing a row again.
     """
     if after is None:
-        return read_at(spark, lake, table, until)
+        return Added(read_at(spark, lake, table, until), is_all=True)
     if after >= until:
         return None
     try:
         changes = change_feed(spark, lake, table, after, until)
     except NoChangeFeed as error:
         logger.warning("%s: %s All its rows are read again.", table, error)
-        return read_at(spark, lake, table, until)
-    return changes.where("_change_type = 'insert'").drop(*_FEED_COLUMNS)
+        return Added(read_at(spark, lake, table, until), is_all=True)
+    return Added(changes.where("_change_type = 'insert'").drop(*_FEED_COLUMNS), is_all=False)
 
 
 def is_of_spark(error: Exception) -> bool:

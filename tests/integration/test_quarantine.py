@@ -17,6 +17,7 @@ from pipelines.run import Run
 from tests.integration.test_clean import DAY1, DAY2, DAY3, Workshop, went
 
 pytestmark = pytest.mark.spark
+COLUMNS = {"id": {"type": "int"}, "v": {"type": "double"}}
 RULES = [{"name": "below_hundred", "check": "v < 100"}]
 
 
@@ -29,7 +30,7 @@ class Shop(Workshop):
         entity = {
             "source": "readings",
             "key": "id",
-            "columns": {"id": {"type": "int"}, "v": {"type": "double"}},
+            "columns": COLUMNS,
             "rules": RULES,
         }
         return Pipeline.model_construct(
@@ -131,6 +132,17 @@ def test_a_release_that_was_killed_is_finished_by_repeating_it(shop, monkeypatch
     assert len(done.before) == 1
     assert len(shop.releases()) == 1
     assert went(shop.run(rules=RULES)) == {"rows_in": 1, "inserted": 1}
+
+
+def test_a_row_and_what_was_made_of_it_may_both_be_bad_by_later_rules(shop):
+    shop.release(Choice(key={"id": "2"}), v="20")
+    shop.run(rules=RULES)
+    below_ten = {"rules": [{"name": "below_ten", "check": "v < 10"}]}
+    others = {"small": {"source": "readings", "key": "id", "columns": COLUMNS, **below_ten}}
+    shop.run(rules=RULES, others=others)
+    held = shop.table("quarantine.small")
+    assert sorted(row["_row"] for row in held.collect()) == [1, 2, 3]
+    assert shop.run(rules=RULES, others=others).counts["rows_in"] == 0
 
 
 def test_silver_that_is_made_anew_from_bronze_has_the_released_rows(shop):

@@ -225,6 +225,13 @@ def test_only_the_days_that_a_change_touches_are_written(shop):
     shop.check(13)
 
 
+def test_late_rows_of_a_day_that_was_made_empty_are_made_while_the_table_has_no_rows_yet(shop):
+    shop.run(date=day(14))  # before any sale of that day, in an empty table
+    shop.sell((day(14), "a", 50))
+    shop.run(date=day(16))
+    assert [row["n"] for row in shop.gold().collect()] == [50]
+
+
 def test_a_retry_reads_what_its_run_resolved_and_the_next_run_mends_what_it_put_back(shop):
     shop.run()
     shop.sell((day(5), "a", 50))

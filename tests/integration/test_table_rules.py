@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from pipelines.config.table_rules import TableRule
 from pipelines.errors import QualityError
+from pipelines.lake.changes import FEED
 from pipelines.lake.read import latest_version
 from pipelines.stages import featurize
 from tests.integration.test_clean import DAY1, DAY2, DAY3, Workshop, went
@@ -46,6 +47,20 @@ def test_a_broken_rule_of_fail_writes_nothing_and_says_how_to_go_on(shop):
     mended = shop.run(table_rules=counted("fail", min_ratio=0.5))
     assert went(mended) == {"rows_in": 2, "inserted": 1, "quarantined": 1}
     assert mended.details["table_rules"][0]["is_ok"]
+
+
+def test_rows_that_are_read_again_are_no_delivery(shop):
+    """Without a change feed all of bronze is read each time, as after an erasure."""
+    rules = counted("fail", min_ratio=0.5, max_ratio=1.5)
+    no_feed = {FEED: "false"}
+    for number, file in enumerate(("a.csv", "b.csv", "c.csv")):
+        rows = [(str(10 * number + n), "1") for n in range(4)]
+        shop.deliver(rows, file, (DAY1, DAY2, DAY3)[number], properties=no_feed)
+        result = shop.run(table_rules=rules)
+        assert (result.counts["rows_in"], result.counts["inserted"]) == (4 * (number + 1), 4)
+    shop.deliver([("99", "1")], "d.csv", DAY3)
+    with pytest.raises(QualityError, match=r"found 1 new rows; .* the time before \(4\)"):
+        shop.run(table_rules=rules)
 
 
 def test_a_broken_rule_of_warn_is_said_and_kept_for_the_report(shop, caplog):
