@@ -57,13 +57,23 @@ def rotate(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Bring all pseudonyms of the pipeline's tables to the last key of `privacy.keys`."""
+    """Bring all pseudonyms of the pipeline's tables to the last key of `privacy.keys`.
+
+    It waits for stages that are at work, but for `score` and `ingest`: rotate again after those.
+    """
+    from contextlib import ExitStack
+
     from pipelines.maintenance.tidy import owned_tables
     from pipelines.maintenance.vacuum import tables_of
     from pipelines.privacy.keys import check_keys, note_keys
     from pipelines.privacy.rotate import rotate_tables
+    from pipelines.runner import one_at_a_time
 
-    with Options(pipeline, env, lake, tuple(overrides or ()), profile=profile).run() as run:
+    given = Options(pipeline, env, lake, tuple(overrides or ()), profile=profile)
+    with given.run() as run, ExitStack() as alone:
+        # One that began under the older keys would write their pseudonyms beside the new ones.
+        for stage in ("clean", "featurize", "monitor"):
+            alone.enter_context(one_at_a_time(stage, run))
         keys, settings = run.pipeline.privacy.keys, run.pipeline.normalize
         # A training set has a layout of its own: `normalize` makes it anew. Another pipeline's
         # pseudonyms are of its own keys, whatever these are called.

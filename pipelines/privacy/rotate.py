@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from functools import reduce
+from functools import partial, reduce
 from operator import or_
 from typing import TYPE_CHECKING
 
+from pipelines.lake.commit import commit
 from pipelines.lake.read import latest_version, read_at
-from pipelines.lake.write import replace_slice
+from pipelines.lake.write import same
 from pipelines.privacy.hashing import keyed
 
 if TYPE_CHECKING:
@@ -23,28 +24,55 @@ logger = logging.getLogger(__name__)
 def rotate_tables(
     spark: SparkSession, lake: Lake, tables: Iterable[str], key_ids: Sequence[str]
 ) -> dict[str, int]:
-    """Rewrite the tables that hold pseudonyms of other keys than the last; return rows changed.
+    """Bring pseudonyms of other keys than the last to it, table by table; return rows changed.
 
     Each pseudonym says its key, so a rotation that was killed goes on where it stopped. No clear
-    value is needed, and values of other kinds stay what they are.
+    value is needed, values of other kinds stay what they are, and so do rows that another run
+    appends meanwhile: the next rotation finds them. Raises CommitConflict as `commit` does.
     """
     changed = {}
     for table in tables:
-        rows = read_at(spark, lake, table, latest_version(spark, lake, table))
-        old = {name: _is_old(name, key_ids) for name in _texts(rows)}
-        if not old:
-            continue
-        count = rows.where(reduce(or_, old.values())).count()
+        count = commit(spark, lake, table, partial(_rotate, spark, lake, table, key_ids))
         if count:
-            logger.info("%s: %d rows have pseudonyms of older keys", table, count)
-            newer = rows.withColumns({n: _renewed(n, key_ids, is_old) for n, is_old in old.items()})
-            replace_slice(newer, lake, table, "true", _partitions(spark, lake, table))
+            logger.info("%s: %d rows had pseudonyms of older keys", table, count)
             changed[table] = count
     return changed
 
 
-def _texts(rows: DataFrame) -> list[str]:
-    return [field.name for field in rows.schema if field.dataType.typeName() == "string"]
+def _rotate(spark: SparkSession, lake: Lake, table: str, key_ids: Sequence[str]) -> int:
+    """Merge old pseudonyms' successors into a table, in one commit; return rows changed."""
+    from delta.tables import DeltaTable
+    from pyspark.sql import functions as F
+
+    rows = read_at(spark, lake, table, latest_version(spark, lake, table))
+    old = _with_old(rows, key_ids)
+    if not old:
+        return 0
+    # No UPDATE: Spark refuses `reflect` there. Rows are told apart by nothing but what changes.
+    found = rows.where(reduce(or_, [_is_old(name, key_ids) for name in old]))
+    renewed = {f"_new_{n}": _renewed(name, key_ids) for n, name in enumerate(old)}
+    source = found.select(*[F.col(f"`{name}`") for name in old]).distinct().withColumns(renewed)
+    target = DeltaTable.forPath(spark, lake.path(table)).alias("target")
+    merge = target.merge(source.alias("source"), same("source", "target", old))
+    values: dict[str, str | Column] = {
+        f"`{name}`": f"source.`_new_{n}`" for n, name in enumerate(old)
+    }
+    done = merge.whenMatchedUpdate(set=values).execute().head()
+    assert done is not None  # a merge answers with one row of numbers
+    return int(done["num_updated_rows"])
+
+
+def _with_old(rows: DataFrame, key_ids: Sequence[str]) -> list[str]:
+    """Return the columns that hold pseudonyms of older keys."""
+    from pyspark.sql import functions as F
+
+    texts = [one.name for one in rows.schema.fields if one.dataType.typeName() == "string"]
+    if not texts:
+        return []
+    holds = [F.bool_or(_is_old(name, key_ids)) for name in texts]
+    found = rows.agg(*holds).head()
+    assert found is not None  # an aggregate without groups is one row
+    return [name for name, has_some in zip(texts, found, strict=True) if has_some]
 
 
 def _is_old(name: str, key_ids: Sequence[str]) -> Column:
@@ -54,15 +82,8 @@ def _is_old(name: str, key_ids: Sequence[str]) -> Column:
     return F.coalesce(F.col(f"`{name}`").rlike(f"^({older}):[0-9a-f]{{64}}$"), F.lit(False))
 
 
-def _renewed(name: str, key_ids: Sequence[str], is_old: Column) -> Column:
+def _renewed(name: str, key_ids: Sequence[str]) -> Column:
     from pyspark.sql import functions as F
 
     text = F.col(f"`{name}`")
-    return F.when(is_old, keyed(text, key_ids)).otherwise(text)
-
-
-def _partitions(spark: SparkSession, lake: Lake, table: str) -> list[str]:
-    from delta.tables import DeltaTable
-
-    row = DeltaTable.forPath(spark, lake.path(table)).detail().select("partitionColumns").head()
-    return list(row["partitionColumns"]) if row else []
+    return F.when(_is_old(name, key_ids), keyed(text, key_ids)).otherwise(text)

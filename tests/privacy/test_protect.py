@@ -7,10 +7,13 @@ import os
 
 import pytest
 from chispa import assert_df_equality
+from delta.tables import DeltaTable
 from typer.testing import CliRunner
 
 from pipelines.config.privacy import Mark
-from pipelines.errors import SettingsError
+from pipelines.errors import LockTimeout, SettingsError
+from pipelines.lake.changes import change_feed
+from pipelines.lake.lock import write_lock
 from pipelines.lake.read import latest_version, read_at
 from pipelines.lake.write import replace_slice
 from pipelines.privacy.keys import check_keys, note_keys, pseudonym, pseudonyms
@@ -95,6 +98,60 @@ def test_a_rotation_brings_old_pseudonyms_to_the_new_key_and_can_be_repeated(spa
     assert latest_version(spark, lake, "silver.people") == version
 
 
+def test_a_rotation_changes_nothing_but_pseudonyms_and_where_they_are_partitions(
+    spark, lake
+) -> None:
+    old = [pseudonym(["k1"], name) for name in ("Ann", "Bob")]
+    columns = "`who-is` string, other string, n int"
+    rows = [(old[0], old[1], 1), (old[0], None, 2), ("Cem", old[0], 3), (None, "x", 4)]
+    replace_slice(spark.createDataFrame(rows, columns), lake, "silver.people", "true", ["other"])
+    before = latest_version(spark, lake, "silver.people")
+
+    keys = ["k1", "k2"]
+    assert rotate_tables(spark, lake, ["silver.people"], keys) == {"silver.people": 3}
+    ann, bob = (pseudonym(keys, name) for name in ("Ann", "Bob"))
+    renewed = [(ann, bob, 1), (ann, None, 2), ("Cem", ann, 3), (None, "x", 4)]
+    after = latest_version(spark, lake, "silver.people")
+    found = read_at(spark, lake, "silver.people", after).orderBy("n")
+    assert_df_equality(found, spark.createDataFrame(renewed, columns), ignore_nullable=True)
+    (partition,) = DeltaTable.forPath(spark, lake.path("silver.people")).detail().collect()
+    assert partition["partitionColumns"] == ["other"]
+    feed = change_feed(spark, lake, "silver.people", before, after)
+    assert {(row["_change_type"], row["n"]) for row in feed.collect()} == {
+        (kind, n) for kind in ("update_preimage", "update_postimage") for n in (1, 2, 3)
+    }, "no row counts as a new one"
+
+
+def test_a_row_that_another_run_appends_while_the_rotation_works_stays(
+    spark, lake, monkeypatch
+) -> None:
+    from pipelines.privacy import rotate
+
+    keys = ["k1", "k2"]
+    columns, old = "who string, n int", [pseudonym(["k1"], name) for name in ("Ann", "Bob")]
+    replace_slice(spark.createDataFrame([(old[0], 1)], columns), lake, "predictions.p", "true")
+
+    def read_then_overtaken(*given):
+        rows = read_at(*given)
+        late = spark.createDataFrame([(old[1], 2)], columns)  # as on an object store: no lock
+        late.write.format("delta").mode("append").save(lake.path("predictions.p"))
+        return rows
+
+    def found():
+        version = latest_version(spark, lake, "predictions.p")
+        return {
+            (row["who"], row["n"])
+            for row in read_at(spark, lake, "predictions.p", version).collect()
+        }
+
+    monkeypatch.setattr(rotate, "read_at", read_then_overtaken)
+    assert rotate_tables(spark, lake, ["predictions.p"], keys) == {"predictions.p": 1}
+    assert found() == {(pseudonym(keys, "Ann"), 1), (old[1], 2)}
+    monkeypatch.undo()
+    assert rotate_tables(spark, lake, ["predictions.p"], keys) == {"predictions.p": 1}
+    assert found() == {(pseudonym(keys, "Ann"), 1), (pseudonym(keys, "Bob"), 2)}
+
+
 def test_the_command_rotates_the_tables_of_its_pipeline_and_names_the_others(
     spark, lake, monkeypatch
 ) -> None:
@@ -110,6 +167,15 @@ def test_the_command_rotates_the_tables_of_its_pipeline_and_names_the_others(
 
     refused = cli.invoke(app, ["clean", *settings])
     assert (refused.exit_code, "Run `tidemill rotate flights`" in refused.stderr) == (2, True)
+
+    def while_others_wait(*given):
+        for stage in ("clean", "featurize", "monitor"):
+            place = lake.checkpoint("flights", stage, "all")
+            with pytest.raises(LockTimeout), write_lock(place, timeout=0):
+                pass
+        return rotate_tables(*given)
+
+    monkeypatch.setattr("pipelines.privacy.rotate.rotate_tables", while_others_wait)
     done = cli.invoke(app, ["rotate", *settings, "--json"])
     assert done.exit_code == 0, done.stderr
     found = {"key": "k2", "tables": {"silver.planes": 1}, "left": ["silver.people"]}
