@@ -83,7 +83,8 @@ def prepare(run: Run, name: str, bronze: Bronze) -> Batch | None:
     added = rows_added(run.spark, run.lake, table, after, bronze.version)
     if added is None:
         return None
-    new_rows = protect(added.rows, Protection.of(pipeline, entity.source))
+    protection = Protection.of(pipeline, entity.source)
+    new_rows = protect(added.rows, protection)
     is_snapshot = pipeline.ingest.sources[entity.source].delivery == "full_snapshot"
     seen = before.snapshot if before else None
     consumed = came_from.newest if came_from and added.is_all else None
@@ -98,6 +99,7 @@ def prepare(run: Run, name: str, bronze: Bronze) -> Batch | None:
     has_late = oldest is not None and (latest is None or oldest <= latest)
     if before is not None and has_late and not is_snapshot:
         whole = read_at(run.spark, run.lake, table, bronze.version)
+        whole = protect(whole, protection)  # keys are looked for as silver has them
         keys = rows.where(F.col(FATE) == "kept").select(*entity.key).distinct()
         all_rows = treat(whole, name, entity, bounds, snapshot, keys)
         rows = without_outdated(rows, all_rows, entity.key)

@@ -26,6 +26,7 @@ from pipelines.lake.commit import sign_commits
 from pipelines.lake.lock import write_lock
 from pipelines.lake.read import latest_version, read_at
 from pipelines.lake.write import append_once
+from pipelines.privacy.keys import check_keys
 from pipelines.privacy.protect import Protection, protect
 from pipelines.quality.rules import BROKEN, REASONS
 
@@ -50,9 +51,11 @@ def release(run: Run, entity: str, rows: Sequence[Rejected], by: str) -> Release
     """Put rows back into bronze with their changes, but for those that would be rejected again.
 
     They are judged by the casts, treatments and rules of today. `clean` then takes them up as any
-    new row. Raises LakeError where bronze no longer holds a row.
+    new row. Raises LakeError where bronze no longer holds a row, SettingsError for keys that are
+    not the lake's.
     """
     lake, spark = run.lake, run.spark
+    check_keys(spark, lake, run.pipeline.name, run.pipeline.privacy.keys)
     sign_commits(run.run_id)
     settings = run.pipeline.clean.entities[entity]
     table = f"bronze.{settings.source}"
@@ -66,10 +69,14 @@ def release(run: Run, entity: str, rows: Sequence[Rejected], by: str) -> Release
             wanted = [one for one in rows if one.id not in before]
             originals = here.where(f"_batch <> {RELEASE_BATCH}")
             _check_there(originals, wanted, table)
-            # What a person wrote into a marked column is clear.
+            corrected = _corrected(originals, wanted)
+            # What a person wrote into a marked column is clear. So is bronze, typed as it came,
+            # where marks act at `clean`: that protects the row again, as any other.
             protection = Protection.of(run.pipeline, settings.source)
-            corrected = protect(_corrected(originals, wanted), protection)
-            refused = _judge(run, entity, corrected)
+            protected = protect(corrected, protection)
+            refused = _judge(run, entity, protected)
+            if protection is not None and protection.at_ingest:
+                corrected = protected
             good = [one for one in wanted if one.id not in refused]
             app_id = _app_id(run.pipeline.name, entity, good)
             if good:

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
 
+from pipelines.cleaning.casts import RELEASE_BATCH
 from pipelines.cleaning.quarantine import Choice, lines, read_csv, rejected_rows, write_csv
 from pipelines.cleaning.release import release
 from pipelines.config import Pipeline
 from pipelines.config.clean import Clean
-from pipelines.errors import LakeError, UsageError
+from pipelines.config.ingest import Ingest, Source
+from pipelines.config.privacy import Privacy
+from pipelines.errors import LakeError, SettingsError, UsageError
+from pipelines.lake.read import latest_version
 from pipelines.lake.rows import rows_of
+from pipelines.lake.write import create_if_absent
+from pipelines.privacy.keys import pseudonym
+from pipelines.privacy.protect import Protection, protect
 from pipelines.run import Run
+from pipelines.stages import clean
 from tests.integration.test_clean import DAY1, DAY2, DAY3, Workshop, went
 
 pytestmark = pytest.mark.spark
@@ -38,8 +48,6 @@ class Shop(Workshop):
         )
 
     def release(self, choice, run_id="by-hand", **changes):
-        from dataclasses import replace
-
         rows = [replace(one, changes=changes) for one in self.rejected(choice)]
         return release(Run(self.pipeline(), self.spark, self.lake, run_id), "readings", rows, "ann")
 
@@ -176,6 +184,93 @@ def test_a_row_that_bronze_no_longer_holds_can_t_be_put_back(shop):
     run = Run(shop.pipeline(), shop.spark, shop.lake, "by-hand")
     with pytest.raises(LakeError, match=r"no longer holds 1 of the rows, for one .* \(a\.csv"):
         release(run, "readings", rows, "ann")
+
+
+MARKS = {"readings": {"id": "pseudonymize", "born": {"action": "generalize", "to": "year"}}}
+TYPED = (
+    "id bigint, born date, v double, _source_file string, _source_modified_at timestamp, "
+    "_row bigint, _batch bigint, _ingested_at timestamp"
+)
+
+
+def marked_run(spark, lake, run_id, keys=("k1",), protect_at="clean"):
+    entity = {
+        "source": "readings",
+        "key": "id",
+        "columns": {"id": {"type": "string"}, "born": {"type": "int"}, "v": {"type": "double"}},
+        "rules": RULES,
+    }
+    source = Source(path="readings", format="parquet", columns=("id", "born", "v"))
+    pipeline = Pipeline.model_construct(
+        name="shop",
+        ingest=Ingest(sources={"readings": source}),
+        clean=Clean.model_validate({"entities": {"readings": entity}}),
+        privacy=Privacy(keys=keys, sources=MARKS, protect_at=protect_at),
+    )
+    return Run(pipeline, spark, lake, run_id)
+
+
+BORN = dt.date(1990, 1, 2)
+DELIVERED = [(11, dt.date(1984, 7, 13), 1.0), (12, BORN, 200.0)]
+
+
+def typed_bronze(spark, lake, protection=None, rows=DELIVERED, at=DAY1):
+    """Append to a bronze table of a source that brings types along; the second row is bad."""
+    full = [(*row, f"{at:%d}.parquet", at, n, at.day, at) for n, row in enumerate(rows)]
+    df = protect(spark.createDataFrame(full, TYPED), protection)
+    create_if_absent(spark, lake, "bronze.readings", df.schema)
+    df.write.format("delta").mode("append").save(lake.path("bronze.readings"))
+
+
+@pytest.mark.parametrize("protect_at", ["clean", "ingest"])
+def test_a_row_of_a_typed_source_with_marks_is_put_back_and_protected_once(spark, lake, protect_at):
+    def opened(run_id):
+        return marked_run(spark, lake, run_id, protect_at=protect_at)
+
+    protection = Protection.of(opened("first").pipeline, "readings")
+    typed_bronze(spark, lake, protection if protection.at_ingest else None)
+    clean.run(opened("first"))
+    (bad,) = rejected_rows(lake, opened("show").pipeline, "readings")
+    second = pseudonym(["k1"], "12")
+    assert dict(bad.values) == {"id": second, "born": "1990", "v": 200.0}
+    born = "1991-05-06" if protect_at == "clean" else "1991"
+    changed = replace(bad, changes={"v": "20", "born": born})
+    done = release(opened("put"), "readings", [changed], "ann")
+    assert done.released == (bad.id,)
+    assert went(clean.run(opened("second"))) == {"rows_in": 1, "inserted": 1}
+    silver = {(row["id"], row["born"], row["v"]) for row in rows_of(lake, "silver.readings")}
+    assert silver == {(pseudonym(["k1"], "11"), 1984, 1.0), (second, 1991, 20.0)}
+    bronze = [row for row in rows_of(lake, "bronze.readings") if row["_batch"] == RELEASE_BATCH]
+    clear, kept = (12, dt.date(1991, 5, 6)), (second, "1991")
+    expected = clear if protect_at == "clean" else kept
+    assert [(row["id"], row["born"]) for row in bronze] == [expected]
+
+
+def test_a_newer_row_wins_over_a_released_one_whose_key_is_marked(spark, lake):
+    typed_bronze(spark, lake)
+    clean.run(marked_run(spark, lake, "first"))
+    typed_bronze(spark, lake, rows=[(12, BORN, 22.0)], at=DAY2)
+    clean.run(marked_run(spark, lake, "second"))
+    (bad,) = rejected_rows(lake, marked_run(spark, lake, "show").pipeline, "readings")
+    release(marked_run(spark, lake, "put"), "readings", [replace(bad, changes={"v": "20"})], "ann")
+    result = clean.run(marked_run(spark, lake, "third"))
+    assert went(result) == {"rows_in": 1, "superseded": 1}
+    assert {row["v"] for row in rows_of(lake, "silver.readings")} == {1.0, 22.0}
+
+
+def test_another_key_is_refused_before_a_row_is_put_back(spark, lake, monkeypatch):
+    typed_bronze(spark, lake)
+    clean.run(marked_run(spark, lake, "first"))
+    rows = rejected_rows(lake, marked_run(spark, lake, "show").pipeline, "readings")
+    before = latest_version(spark, lake, "bronze.readings")
+    with pytest.raises(SettingsError, match="Run `tidemill rotate shop`"):
+        release(marked_run(spark, lake, "put", keys=("k1", "k2")), "readings", rows, "ann")
+    monkeypatch.setenv("TIDEMILL_SECRET_K1", "another tenant's key, which is long enough")
+    good = [replace(one, changes={"v": "20"}) for one in rows]
+    with pytest.raises(SettingsError, match="TIDEMILL_SECRET_K1 is not the key 'k1'"):
+        release(marked_run(spark, lake, "put"), "readings", good, "ann")
+    assert latest_version(spark, lake, "bronze.readings") == before
+    assert rows_of(lake, "monitoring.quarantine_releases") == []
 
 
 def test_the_command_shows_and_puts_back(shop, monkeypatch, tmp_path):
