@@ -33,6 +33,7 @@ from pipelines.erasure.search import (
     wanted,
 )
 from pipelines.erasure.subject import Subject
+from pipelines.erasure.vocabularies import vocabularies_holding
 from pipelines.errors import LakeError, UsageError
 from pipelines.lake.erased import note_feed_gap
 from pipelines.lake.files import file_system, read_bytes
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# Records of runs hold names and counts, no value of a key.
 _NOT_OF_SUBJECTS = ("monitoring.runs", TABLE)
 
 
@@ -76,6 +78,7 @@ def erase(run: Run, pairs: list[str]) -> Record:
         with write_lock(lake.path(table)):
             _erase_from(run, table, subject, record)
     _mark_bundles(run, record)
+    record.vocabularies = vocabularies_holding(lake, subject)
     finished_at = dt.datetime.now(dt.UTC)
     keep_audit(run.spark, lake, record, finished_at)
     record.finished_at = finished_at.isoformat(timespec="seconds")

@@ -42,6 +42,8 @@ class Record:
     not_searched: list[str] = field(default_factory=list)
     landing_files: list[str] = field(default_factory=list)
     bundles: list[str] = field(default_factory=list)
+    vocabularies: list[str] = field(default_factory=list)
+    """Feature specs with a value of the key, and the features it is in."""
     finished_at: str | None = None
 
     def lines(self) -> list[str]:
@@ -62,6 +64,14 @@ class Record:
             "model without it"
             for name in self.bundles
         ]
+        if self.vocabularies:
+            said.append(
+                "  Vocabularies of features hold a value of the key. They were left: other rows "
+                "may have it, and a model needs its own whole. If it tells who it was, make "
+                "training set and model anew (`tidemill normalize`, `train`, `promote`), then "
+                "delete these and MLflow's copies of the bundles:"
+            )
+            said += [f"    {name}" for name in self.vocabularies]
         if self.landing_files:
             said.append(
                 "  Landing files are not tidemill's. These held it: delete them, or deliver them "

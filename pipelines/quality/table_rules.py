@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -49,7 +49,10 @@ class Outlook:
 
 @dataclass(frozen=True)
 class TableResult:
-    """How one rule fared: `broken` of `checked` rows; what was found and what was expected."""
+    """How one rule fared: `broken` of `checked` rows; what was found and what was expected.
+
+    `example` has the values of one broken row, which may be somebody's: they are said, never kept.
+    """
 
     table: str
     rule: str
@@ -59,16 +62,20 @@ class TableResult:
     is_ok: bool
     checked: int
     broken: int
+    example: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the result as plain JSON values."""
-        return asdict(self)
+        """Return what is kept of the result, as plain JSON values: all but the example."""
+        kept = asdict(self)
+        del kept["example"]  # an erasure finds no value in records of runs
+        return kept
 
     def line(self) -> str:
         """Say what is wrong."""
+        example = f" (such as {self.example})" if self.example else ""
         return (
             f"table rule '{self.rule}' of {self.table} (severity {self.severity}): found "
-            f"{self.found}; expected {self.expected}"
+            f"{self.found}{example}; expected {self.expected}"
         )
 
 
@@ -189,11 +196,10 @@ def _unique(rule: Unique, outlook: Outlook) -> TableResult:
     there = outlook.table().select(*columns).join(new, on=list(rule.columns), how="left_semi")
     doubled = there.groupBy(*columns).count().where("`count` > 1").orderBy(*columns)
     groups, rows = doubled.agg(F.count(F.lit(1)), F.sum("count")).head() or (0, 0)
-    found = "no value twice"
-    if groups:
-        found = f"{groups:,} values in {rows:,} rows, for one {_example(doubled.drop('count'))}"
+    found = f"{groups:,} values in {rows:,} rows" if groups else "no value twice"
     expected = f"({', '.join(rule.columns)}) of no two rows alike"
-    return _result(rule, outlook, found, expected, outlook.num_new, rows or 0)
+    result = _result(rule, outlook, found, expected, outlook.num_new, rows or 0)
+    return replace(result, example=_example(doubled.drop("count"))) if groups else result
 
 
 def _references(rule: References, outlook: Outlook) -> TableResult:
@@ -212,18 +218,16 @@ def _references(rule: References, outlook: Outlook) -> TableResult:
     lost = mine.join(theirs, agrees, "left_anti")
     total = mine.count()
     broken = lost.count()
-    found = f"{broken:,} of {total:,} rows"
-    if broken:
-        found += f", for one {_example(lost.orderBy(*columns))}"
     allowed = f" but for {rule.max_share:.2%}" if rule.max_share else ""
-    return _result(
+    result = _result(
         rule,
         outlook,
-        f"{found}, that are not in {rule.table}",
+        f"{broken:,} of {total:,} rows that are not in {rule.table}",
         f"({', '.join(columns)}) of every row in {rule.table}{allowed}",
         total,
         broken if broken > rule.max_share * total else 0,
     )
+    return replace(result, example=_example(lost.orderBy(*columns))) if broken else result
 
 
 def _example(rows: DataFrame) -> str:

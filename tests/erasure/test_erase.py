@@ -49,8 +49,9 @@ def test_a_subject_leaves_every_table_and_its_history(
 ) -> None:
     write_project(tmp_path, "clean")
     run = open_test_run("people", env=None, root=tmp_path, lake=lake)
-    for stage in STAGES:
-        run_stage(stage, run)
+    results = {stage: run_stage(stage, run) for stage in STAGES}
+    # A broken rule gives an example: the person's card.
+    assert not results["clean"].details["table_rules"][0]["is_ok"]
     before = {t: spark.read.format("delta").load(lake.path(t)).count() for t in TABLES}
     jvm = spark._jvm.org.apache.spark.sql.delta.DeltaLog
     for table in ("bronze.customers", "silver.customers"):

@@ -75,6 +75,16 @@ def test_a_broken_rule_of_warn_is_said_and_kept_for_the_report(shop, caplog):
     assert shop.state()["last"]["rules"][-1]["rule"] == "v_is_there"
 
 
+def test_an_example_of_a_broken_rule_is_in_the_log_and_in_no_record(shop, caplog):
+    shop.deliver([("1", "87654321"), ("2", "87654321")])
+    result = shop.run(table_rules=[{"name": "v_alone", "check": "unique", "columns": "v"}])
+    assert "1 values in 2 rows (such as v=87654321.0); expected" in caplog.text
+    (kept,) = result.details["table_rules"]
+    assert (kept["found"], kept["is_ok"]) == ("1 values in 2 rows", False)
+    assert shop.state()["last"]["rules"][-1]["rule"] == "v_alone"
+    assert "87654321" not in result.to_json() + str(shop.state())
+
+
 def test_rules_look_at_the_table_as_it_will_be(shop):
     """Of a full snapshot that lost most of its rows nothing is taken over."""
     rules = [
@@ -88,7 +98,7 @@ def test_rules_look_at_the_table_as_it_will_be(shop):
     with pytest.raises(QualityError, match=r"found 1 rows in the table; .* present rows \(4\)"):
         shop.run(delivery="full_snapshot", table_rules=rules)
     shop.deliver([("1", "1"), ("2", "3"), ("3", "3")], "c.csv", DAY3)
-    with pytest.raises(QualityError, match=r"1 values in 2 rows, for one v=3\.0"):
+    with pytest.raises(QualityError, match=r"1 values in 2 rows \(such as v=3\.0\)"):
         shop.run(delivery="full_snapshot", table_rules=rules)
     assert len(shop.silver()) == 4
 

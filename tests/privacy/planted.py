@@ -61,6 +61,8 @@ clean:
       source: cards
       key: [email, day]
       columns: {{email: {{}}, iban: {{}}, day: {{type: date}}}}
+      table_rules:
+        - {{name: day_is_known, check: references, columns: [email, day], table: silver.customers}}
 featurize:
   table: customers
   sql: [features.sql]

@@ -21,6 +21,11 @@ def rule(**settings):
 
 def judge(settings, new, table=None, **more):
     """Return (is_ok, broken, found, expected) of one rule."""
+    results = results_of(settings, new, table, **more)
+    return [(one.is_ok, one.broken, one.found, one.expected) for one in results]
+
+
+def results_of(settings, new, table=None, **more):
     facts = {
         "name": "silver.readings",
         "new_rows": new,
@@ -35,8 +40,7 @@ def judge(settings, new, table=None, **more):
         "referred": lambda name: None,
         **more,
     }
-    results = judge_table([rule(**settings)], Outlook(**facts))
-    return [(one.is_ok, one.broken, one.found, one.expected) for one in results]
+    return judge_table([rule(**settings)], Outlook(**facts))
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +130,7 @@ def test_values_that_come_now_are_not_in_the_table_twice(spark, new):
                                   "id int, v string")  # fmt: skip
     found = judge({"check": "unique", "columns": "v"}, new, table)
     expected = "(v) of no two rows alike"
-    assert found == [(False, 2, "1 values in 2 rows, for one v=a", expected)]
+    assert found == [(False, 2, "1 values in 2 rows", expected)]
     assert judge({"check": "unique", "columns": ["id", "v"]}, new, table)[0][0]
 
 
@@ -134,9 +138,25 @@ def test_values_are_found_in_the_other_table(spark, new):
     theirs = spark.createDataFrame([("a",), (None,)], "name string")
     settings = {"check": "references", "columns": "v", "to": "name", "table": "silver.names"}
     found = judge(settings, new, referred=lambda name: theirs)
-    said = "1 of 2 rows, for one v=b, that are not in silver.names"
+    said = "1 of 2 rows that are not in silver.names"
     assert found == [(False, 1, said, "(v) of every row in silver.names")]
     assert judge({**settings, "max_share": 0.5}, new, referred=lambda name: theirs)[0][0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "example"),
+    [
+        ({"check": "unique", "columns": "v"}, "v=a"),
+        ({"check": "references", "columns": "v", "to": "name", "table": "silver.names"}, "v=b"),
+    ],
+)
+def test_an_example_is_said_but_not_kept(spark, new, settings, example):
+    table = spark.createDataFrame([(9, "a"), (1, "a"), (3, "b")], "id int, v string")
+    theirs = spark.createDataFrame([("a",)], "name string")
+    (found,) = results_of(settings, new, table, referred=lambda name: theirs)
+    assert f" (such as {example}); expected" in found.line()
+    assert example not in str(found.to_dict())
+    assert found.to_dict()["found"] == found.found
 
 
 def test_the_table_after_a_merge_follows_the_order_rule(spark):
