@@ -48,13 +48,13 @@ def vacuum(
     debug: Debug = False,
 ) -> None:
     """Remove files that no version within the retention and no kept bundle needs."""
-    from pipelines.maintenance.pins import pinned
+    from pipelines.maintenance.pins import compared, pinned
     from pipelines.maintenance.show import vacuum_lines
     from pipelines.maintenance.vacuum import parse_retention, tables_of, vacuum_table
 
     hours = None if retention is None else parse_retention(retention)
     with Options(pipeline, env, lake, tuple(overrides or ()), profile=profile).run() as run:
-        pins = pinned(run.lake)
+        pins = [*pinned(run.lake), *compared(run.lake)]
         found = []
         for name in table or tables_of(run.spark, run.lake):
             run.progress({"event": "note", "text": f"vacuum {name}"})

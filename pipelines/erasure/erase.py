@@ -36,11 +36,11 @@ from pipelines.erasure.subject import Subject
 from pipelines.erasure.vocabularies import vocabularies_holding
 from pipelines.errors import LakeError, UsageError
 from pipelines.lake.erased import note_feed_gap
-from pipelines.lake.files import file_system, read_bytes
+from pipelines.lake.files import file_system, list_files, read_bytes
 from pipelines.lake.lock import write_lock
 from pipelines.lake.read import latest_version, read_at
 from pipelines.maintenance.pins import mark_erased, pinned
-from pipelines.maintenance.vacuum import list_files, tables_of
+from pipelines.maintenance.vacuum import tables_of
 from pipelines.privacy.keys import check_keys
 
 if TYPE_CHECKING:

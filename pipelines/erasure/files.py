@@ -12,10 +12,9 @@ from urllib.parse import unquote
 from pipelines.erasure.search import FILE, Search, found_directly, found_typed
 from pipelines.ingest.files import literal
 from pipelines.lake.delta_log import LOG, read_state
-from pipelines.lake.files import file_system
+from pipelines.lake.files import StoredFile, file_system, list_files
 from pipelines.lake.storage import TableFiles, decoded
 from pipelines.lake.tenant import confine
-from pipelines.maintenance.vacuum import StoredFile, list_files
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,32 @@ def file_system(spark: SparkSession, uri: str) -> tuple[Any, Any]:
     context: Any = spark.sparkContext
     path = context._jvm.org.apache.hadoop.fs.Path(uri)
     return path.getFileSystem(context._jsc.hadoopConfiguration()), path
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file of a table's folder; `uri` is as Hadoop spells it."""
+
+    uri: str
+    num_bytes: int
+    modified_ms: int
+
+
+def list_files(spark: SparkSession, place: str) -> dict[str, StoredFile]:
+    """Return all files of a table's folder but its log, by their names relative to it."""
+    system, path = file_system(spark, place)
+    root = str(system.makeQualified(path).toString()).rstrip("/") + "/"
+    found: dict[str, StoredFile] = {}
+    if not system.exists(path):
+        return found
+    files: Any = system.listFiles(path, True)
+    while files.hasNext():
+        status = files.next()
+        uri = str(status.getPath().toString())
+        name = uri.removeprefix(root)
+        if not name.startswith("_delta_log/"):
+            found[name] = StoredFile(uri, status.getLen(), status.getModificationTime())
+    return found
 
 
 def check_store(spark: SparkSession, lake: Lake) -> None:

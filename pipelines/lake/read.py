@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import TableNotFound, VersionNotFound
 from pipelines.lake.catalog import Lake, Table
+from pipelines.lake.files import list_files
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -32,6 +33,16 @@ def latest_version(spark: SparkSession, lake: Lake, table: Table | str, made_by:
     nothing = context._jvm.scala.Option.empty
     found = log.forTable(spark._jsparkSession, lake.path(table))
     return int(found.update(False, nothing(), nothing()).version())
+
+
+def missing_files(df: DataFrame, lake: Lake, table: Table | str) -> list[str]:
+    """Return the names of the files that reading rows of a table would take, and that are gone.
+
+    An erasure or a vacuum may have removed them. Spark finds out only while it reads.
+    """
+    stored = list_files(df.sparkSession, lake.path(table))
+    there = {name.rpartition("/")[2] for name in stored}  # names of data files are unique
+    return sorted({uri.rpartition("/")[2] for uri in df.inputFiles()} - there)
 
 
 def read_at(spark: SparkSession, lake: Lake, table: Table | str, version: int) -> DataFrame:

@@ -1,4 +1,4 @@
-"""Which files of the lake a kept bundle needs to be trained again.
+"""Which files of the lake a kept bundle needs to be trained again, and to tell drift from.
 
 A bundle is kept as long as its folder is there: take the folder away, and its files may go.
 """
@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from pipelines.errors import BundleError
+from pipelines.errors import BundleError, FeedError, TableNotFound, VersionNotFound
 from pipelines.lake.catalog import Lake
-from pipelines.lake.snapshot import Snapshot
+from pipelines.lake.snapshot import Snapshot, take_snapshot
 from pipelines.registry.bundle import MANIFEST
 from pipelines.registry.folder import Folder
 
@@ -31,6 +31,8 @@ class Pin:
     files: frozenset[str]
     bundle: str
     """The bundle's folder."""
+    is_trained_on: bool = True
+    """Whether training again takes the files; else `monitor` compares today's rows with them."""
 
 
 def pinned(lake: Lake) -> list[Pin]:
@@ -47,6 +49,26 @@ def pinned(lake: Lake) -> list[Pin]:
             if pin is not None:
                 pins.append(pin)
     return pins
+
+
+def compared(lake: Lake) -> list[Pin]:
+    """Return the files of the features that kept bundles name: `monitor` measures drift from them.
+
+    A version that can't be read any more, as its log or a file is gone, keeps nothing.
+    """
+    found, seen = [], dict[tuple[str, int], frozenset[str]]()
+    for pin in pinned(lake):
+        facts = json.loads(Folder(pin.bundle).read(MANIFEST) or b"{}")
+        for table, version in facts.get("tables", {}).items():
+            if table in (pin.table, f"{pin.table}_folds"):
+                continue
+            if (table, version) not in seen:
+                seen[table, version] = _files_at(lake.path(table), version)
+            files = seen[table, version]
+            found.append(
+                replace(pin, table=table, version=version, files=files, is_trained_on=False)
+            )
+    return found
 
 
 def mark_erased(bundle: str, facts: Mapping[str, Any]) -> None:
@@ -81,6 +103,13 @@ def files_of(snapshot: Snapshot) -> frozenset[str]:
     vectors = (file.deletion_vector for file in snapshot.files)
     found |= {vector.file for vector in vectors if vector and vector.storage != "i"}
     return frozenset(found)
+
+
+def _files_at(place: str, version: int) -> frozenset[str]:
+    try:
+        return files_of(take_snapshot(place, version))
+    except (TableNotFound, VersionNotFound, FeedError):
+        return frozenset()
 
 
 def _pin(pipeline: str, run_id: str, folder: str) -> Pin | None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.config.train import Train
 from pipelines.errors import BundleError, NotReproduced
+from pipelines.lake.files import list_files
 from pipelines.maintenance.pins import erased, files_of, snapshots_of
-from pipelines.maintenance.vacuum import list_files
 from pipelines.registry.bundle import Bundle, load_bundle
 from pipelines.registry.folder import Folder
 from pipelines.registry.provenance import packages

@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipelines.errors import FeedError, UsageError
 from pipelines.lake.catalog import Lake
-from pipelines.lake.files import file_system
+from pipelines.lake.files import StoredFile, file_system, list_files
 from pipelines.lake.lock import write_lock
 from pipelines.lake.snapshot import take_snapshot
 from pipelines.maintenance.pins import Pin, files_of
@@ -34,20 +34,11 @@ _SETTINGS = {
 
 
 @dataclass(frozen=True)
-class StoredFile:
-    """A file of a table's folder; `uri` is as Hadoop spells it."""
-
-    uri: str
-    num_bytes: int
-    modified_ms: int
-
-
-@dataclass(frozen=True)
 class Vacuumed:
     """What a vacuum of a table removed (or would), and what it kept for bundles alone.
 
     `kept_for` has the number of files by run, of files that the table's newest version has not;
-    `missing_for` those that were gone already.
+    `missing_for` those it was trained on that were gone already.
     """
 
     table: str
@@ -76,10 +67,8 @@ def vacuum_table(
     place = lake.path(table)
     with write_lock(place):
         stored, live = list_files(spark, place), _live_files(place)
-        needed: dict[str, frozenset[str]] = {}
-        for pin in pins:  # runs of two pipelines may have the same id
-            if pin.table == table:
-                needed[pin.run_id] = needed.get(pin.run_id, frozenset()) | pin.files
+        own = [pin for pin in pins if pin.table == table]
+        needed, trained_on = _by_run(own), _by_run([pin for pin in own if pin.is_trained_on])
         every = frozenset[str]().union(*needed.values())
         rest = {name: file for name, file in stored.items() if name not in every}
         removed: Set[str] = frozenset()
@@ -97,25 +86,8 @@ def vacuum_table(
         kept_files=len(kept),
         kept_bytes=sum(stored[name].num_bytes for name in kept),
         kept_for=_counts({run: files & kept for run, files in needed.items()}),
-        missing_for=_counts({run: files - stored.keys() for run, files in needed.items()}),
+        missing_for=_counts({run: files - stored.keys() for run, files in trained_on.items()}),
     )
-
-
-def list_files(spark: SparkSession, place: str) -> dict[str, StoredFile]:
-    """Return all files of a table's folder but its log, by their names relative to it."""
-    system, path = file_system(spark, place)
-    root = str(system.makeQualified(path).toString()).rstrip("/") + "/"
-    found: dict[str, StoredFile] = {}
-    if not system.exists(path):
-        return found
-    files: Any = system.listFiles(path, True)
-    while files.hasNext():
-        status = files.next()
-        uri = str(status.getPath().toString())
-        name = uri.removeprefix(root)
-        if not name.startswith("_delta_log/"):
-            found[name] = StoredFile(uri, status.getLen(), status.getModificationTime())
-    return found
 
 
 def _check_retention(lake: Lake, hours: float | None) -> None:
@@ -174,6 +146,13 @@ def _live_files(place: str) -> frozenset[str]:
         return files_of(take_snapshot(place))
     except FeedError:
         return frozenset()
+
+
+def _by_run(pins: Sequence[Pin]) -> dict[str, frozenset[str]]:
+    found: dict[str, frozenset[str]] = {}
+    for pin in pins:  # runs of two pipelines may have the same id
+        found[pin.run_id] = found.get(pin.run_id, frozenset()) | pin.files
+    return found
 
 
 def _counts(files: Mapping[str, frozenset[str]]) -> dict[str, int]:

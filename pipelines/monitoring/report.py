@@ -51,6 +51,8 @@ class Report:
     read: Mapping[str, int] = field(default_factory=dict)
     without_drift: Sequence[str] = ()
     """Features that are lists or images."""
+    drift_left_out: str = ""
+    """Why drift could not be measured."""
 
     def html(self) -> str:
         """Return the page."""
@@ -72,6 +74,7 @@ class Report:
             plots=self._plots(),
             drifts=self.drifts,
             without_drift=", ".join(self.without_drift),
+            drift_left_out=self.drift_left_out,
             drift_warn=self.drift_settings.warn,
             drift_fail=self.drift_settings.fail,
             checks=self.checks,

@@ -20,9 +20,13 @@ def reasons_to_retrain(
     test: dict[str, Any],
     task: Task,
     limits: Monitor,
+    without_drift: str = "",
 ) -> list[str]:
-    """Return why the model should be trained again; nothing where all is well."""
-    reasons = []
+    """Return why the model should be trained again; nothing where all is well.
+
+    `without_drift` says why drift can't be measured, where that is so.
+    """
+    reasons = [without_drift] if without_drift else []
     drifted = [drift for drift in drifts if drift.severity == "fail"]
     if drifted:
         most = ", ".join(f"{d.feature} (PSI {d.psi:.2f})" for d in drifted[:_NAMED_FEATURES])

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.config.losses import Task, task_of
 from pipelines.config.normalize import DateSplit, HashSplit, Split
-from pipelines.errors import BundleError, ScoringError
+from pipelines.errors import BundleError, ScoringError, VersionNotFound
 from pipelines.features.spec import FeatureSpec
 from pipelines.lake import files
 from pipelines.lake.catalog import Table
-from pipelines.lake.read import latest_version, read_at
+from pipelines.lake.read import latest_version, missing_files, read_at
 from pipelines.lake.write import replace_slice
 from pipelines.monitoring import drift as drifting
 from pipelines.monitoring import performance as performing
@@ -75,13 +75,12 @@ def run(run: Run) -> StageResult:
     judged = _performance(run, predictions, features, (first, last), task_of(loss))
     overall = judged.overall
     spec = FeatureSpec.from_json(bundle.feature_spec)
-    drifts = _drifts(run, bundle, spec, features, (first, last))
+    drifts, without_drift = _drifts(run, bundle, spec, features, (first, last))
     left_out = [feature.name for feature in spec.features if feature.kind in _WITHOUT_DRIFT]
     checks = quality.checks(run, tables)
     task = task_of(loss)
-    retrain = reasons_to_retrain(
-        drifts, overall, bundle.evaluation.get("metrics", {}), task, settings.monitor
-    )
+    test = bundle.evaluation.get("metrics", {})
+    retrain = reasons_to_retrain(drifts, overall, test, task, settings.monitor, without_drift)
 
     audit = {"run_id": run.run_id}
     of_model = {**audit, "model_version": resolved["model_version"]}
@@ -108,6 +107,7 @@ def run(run: Run) -> StageResult:
         overall=overall,
         drifts=drifts,
         without_drift=left_out,
+        drift_left_out=without_drift,
         drift_settings=settings.monitor.drift,
         checks=checks,
         retrain=retrain,
@@ -136,6 +136,7 @@ def run(run: Run) -> StageResult:
             "report": place,
             "retrain": retrain,
             "without_drift": left_out,
+            **({"drift_left_out": without_drift} if without_drift else {}),
             "performance": {k: v for k, v in asdict(overall).items() if v is not None},
             "model_version": resolved["model_version"],
         },
@@ -221,14 +222,13 @@ def _drifts(
     spec: FeatureSpec,
     features: DataFrame,
     days: tuple[dt.date, dt.date],
-) -> list[FeatureDrift]:
+) -> tuple[list[FeatureDrift], str]:
     """Compare the raw features the model was fitted on with those of the window.
 
-    Lists and images have no bins and are left out; the report names them.
+    Lists and images have no bins and are left out; the report names them. Where rows that it was
+    fitted on are gone, there is nothing to compare with: then the text says so.
     """
     from pyspark.sql import functions as F
-
-    from pipelines.features.split import split_conditions
 
     settings = run.pipeline
     first, last = days
@@ -242,20 +242,41 @@ def _drifts(
             f"the bundle of run {bundle.run_id} names no version of {table}, so its training rows "
             "can't be compared with today's. Train again."
         )
+    trained = _trained(run, table, bundle, spec)
+    if trained is None:
+        left_out = (
+            f"drift is left out: rows of {table}@{bundle.tables[str(table)]} that the model of run "
+            f"{bundle.run_id} was trained on were erased or vacuumed, so today's can't be compared "
+            "with them. Train again (`tidemill normalize`, `train`, `promote`)"
+        )
+        logger.warning("monitor %s: %s", settings.name, left_out)
+        run.progress({"event": "note", "text": left_out})
+        return [], left_out
     date = F.col(settings.featurize.date)
-    in_training = split_conditions(trained_by(bundle), spec.key, spec.date)["train"]
-    trained = read_at(run.spark, run.lake, table, bundle.tables[str(table)]).where(in_training)
     now = features.where(date.between(F.lit(first), F.lit(last)))
 
     limits = settings.monitor.drift
     binnings = drifting.fit_binnings(trained, numeric, categories, limits.bins)
-    return drifting.compare(
+    drifts = drifting.compare(
         drifting.count_bins(trained, binnings),
         drifting.count_bins(now, binnings),
         limits.warn,
         limits.fail,
         limits.exclude,
     )
+    return drifts, ""
+
+
+def _trained(run: Run, table: Table, bundle: Bundle, spec: FeatureSpec) -> DataFrame | None:
+    """Return the features a model was trained on, or None where the lake has not all of them."""
+    from pipelines.features.split import split_conditions
+
+    in_training = split_conditions(trained_by(bundle), spec.key, spec.date)["train"]
+    try:
+        rows = read_at(run.spark, run.lake, table, bundle.tables[str(table)]).where(in_training)
+    except VersionNotFound:
+        return None
+    return None if missing_files(rows, run.lake, table) else rows
 
 
 def _write(

@@ -1,14 +1,19 @@
 """`score` and `monitor` on real Delta tables, each run twice."""
 
 import datetime as dt
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from pipelines.erasure.erase import erase
 from pipelines.errors import NoChampion, ScoringError
 from pipelines.features.covered import add_covered
 from pipelines.lake.changes import table_id
 from pipelines.lake.read import latest_version, read_at
 from pipelines.lake.write import replace_slice
+from pipelines.maintenance.pins import compared
+from pipelines.maintenance.vacuum import vacuum_table
 from pipelines.registry.bundle import save_bundle
 from pipelines.registry.champion import candidate, make_champion
 from pipelines.registry.tracking import TrainingRecord, record_training
@@ -38,7 +43,9 @@ def features(spark, lake):
 @pytest.fixture
 def promoted(lake, bundle):  # noqa: F811
     folder = f"{lake.training('flights', 'hand-made')}/bundle"
-    save_bundle(folder, bundle)
+    tables = {**bundle.manifest["tables"], "gold.flights_training": 0}
+    manifest = {"training_set": "gold.flights_training", "tables": tables}
+    save_bundle(folder, replace(bundle, manifest={**bundle.manifest, **manifest}))
     record = TrainingRecord("flights", "hand-made", {}, {"roc_auc": 0.6}, [], {})
     record_training(lake, "flights_late", record, folder)
     make_champion(lake, candidate(lake, "flights_late"))
@@ -161,6 +168,39 @@ def test_drift_is_measured_from_the_days_the_model_learned_not_from_todays_setti
     found = rows_of(spark, lake, "monitoring.flights_late_drift")
     assert {row["feature"]: row["severity"] for row in found} == {"distance": "ok", "carrier": "ok"}
     assert [row["psi"] for row in found] == pytest.approx([0, 0], abs=1e-9)
+
+
+@pytest.mark.parametrize("gone_by", ["vacuum", "erase"])
+def test_without_the_rows_a_model_was_trained_on_drift_is_left_out_and_monitor_says_so(
+    spark, lake, features, promoted, open_test_run, gone_by
+):
+    run_stage("score", open_test_run(date=FIRST))
+    replace_slice(features, lake, "gold.flights", "true", partition_by=["flight_date"])
+    # Vacuum spares what kept bundles name, and drift is measured as before.
+    kept = vacuum_table(spark, lake, "gold.flights", compared(lake), 0)
+    assert (kept.removed_files, set(kept.kept_for)) == (0, {"hand-made"})
+    assert len(kept.missing_for) == 0
+    before = run_stage("monitor", open_test_run(date=FIRST))
+    assert "drift_left_out" not in before.details
+    assert len(rows_of(spark, lake, "monitoring.flights_late_drift")) == 2
+
+    if gone_by == "vacuum":
+        assert vacuum_table(spark, lake, "gold.flights", [], 0).removed_files > 0
+    else:
+        assert erase(open_test_run(), ["flight=3"]).tables["gold.flights"].rows == 2
+    notes = []
+    after = run_stage("monitor", open_test_run(date=FIRST, progress=notes.append))
+    said = (
+        "drift is left out: rows of gold.flights@0 that the model of run hand-made was trained on "
+        "were erased or vacuumed, so today's can't be compared with them. Train again "
+        "(`tidemill normalize`, `train`, `promote`)"
+    )
+    assert after.details["drift_left_out"] == said
+    assert after.details["retrain"][0] == said
+    assert {"event": "note", "text": said} in notes
+    assert said.replace("'", "&#39;") in Path(after.details["report"]).read_text(encoding="utf-8")
+    assert after.counts["predictions"] == (20 if gone_by == "vacuum" else 19)
+    assert rows_of(spark, lake, "monitoring.flights_late_drift") == []
 
 
 def test_monitoring_days_without_predictions_is_an_error(features, promoted, open_test_run):

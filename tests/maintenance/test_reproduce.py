@@ -14,13 +14,14 @@ from pipelines.config.normalize import Normalize
 from pipelines.config.train import Train
 from pipelines.errors import BundleError, NotReproduced
 from pipelines.lake.catalog import Lake
+from pipelines.lake.files import list_files
 from pipelines.lake.read import latest_version, read_at
 from pipelines.lake.snapshot import take_snapshot
 from pipelines.lake.write import replace_slice
 from pipelines.maintenance import reproduce as reproducing
 from pipelines.maintenance.pins import files_of, mark_erased, pinned
 from pipelines.maintenance.reproduce import class_counts, compare, reproduce, unlike
-from pipelines.maintenance.vacuum import list_files, tables_of, vacuum_table
+from pipelines.maintenance.vacuum import tables_of, vacuum_table
 from pipelines.registry.bundle import load_bundle
 from pipelines.run import Run
 from pipelines.runner import run_stage

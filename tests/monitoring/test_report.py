@@ -69,6 +69,12 @@ def test_text_from_data_is_escaped():
     assert "temp<script>" not in page().replace("temp&lt;script&gt;", "")
 
 
+def test_a_page_without_drift_says_why():
+    html = page(drifts=[], drift_left_out="the rows are gone")
+    assert '<p class="lead">the rows are gone</p>' in html
+    assert "Population stability index of each raw feature" not in html
+
+
 def test_a_page_without_labels_shows_that_they_are_missing():
     waiting = Performance(DAY, 3, 900, 0, None, None, None, None, None)
     html = page(days=[waiting], overall=waiting)

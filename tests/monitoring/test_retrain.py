@@ -26,6 +26,13 @@ def test_drift_and_a_lost_auc_call_for_a_new_training():
     ]
 
 
+def test_drift_that_can_t_be_measured_calls_for_a_new_training():
+    limits, test = Monitor(), {"roc_auc": 0.66}
+    assert reasons_to_retrain([], month(0.66), test, "binary", limits, "rows are gone") == [
+        "rows are gone"
+    ]
+
+
 @pytest.mark.parametrize("auc", [0.62, None])
 def test_small_losses_and_missing_labels_call_for_nothing(auc):
     assert reasons_to_retrain([CALM], month(auc), {"roc_auc": 0.66}, "binary", Monitor()) == []
