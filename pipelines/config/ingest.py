@@ -115,8 +115,11 @@ class Source(Settings):
     @field_validator("path")
     @classmethod
     def _path_stays_below(cls, value: str) -> str:
-        # Braces and backslashes are read by Hadoop's globs: `{a,../b}` leads out as `../b` does.
-        if value.startswith("/") or ":" in value or ".." in re.split(r"[/{},]", _plain(value)):
+        # Braces and backslashes are read by Hadoop's globs: `{a,../b}` leads out as `../b` does,
+        # and `{/.,a}./b` makes `/../b` of its pieces.
+        pieces = re.split(r"[/{},]", _plain(value))
+        is_joined = "{" in value and "." in pieces
+        if value.startswith("/") or ":" in value or ".." in pieces or is_joined:
             raise ValueError(f"'{value}' leads out of the landing folder; give a path below it")
         if not value.strip("/"):
             raise ValueError("a source needs a folder or glob of its own below the landing folder")

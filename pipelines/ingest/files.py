@@ -76,20 +76,22 @@ class Landing:
         return cls(spark, str(system.makeQualified(path).toString()))
 
     def place(self, source: Source) -> str:
-        """Return the folder or glob of a source."""
-        return f"{self.root}/{source.path}"
+        """Return the folder or glob of a source, in which the landing folder is no pattern."""
+        return f"{literal(self.root)}/{source.path}"
 
     def check(self, name: str, source: Source) -> bool:
         """Tell whether there is anything to list; raise LandingError where the folder is missing.
 
         A glob that matches nothing is no error: nothing has landed yet.
         """
-        system, path = file_system(self.spark, self.place(source))
         if is_glob(source.path):
-            return bool(system.globStatus(path))
+            system, pattern = file_system(self.spark, self.place(source))
+            return bool(system.globStatus(pattern))
+        folder = f"{self.root}/{source.path}"
+        system, path = file_system(self.spark, folder)
         if not system.exists(path):
             raise LandingError(
-                f"the landing folder of source '{name}' is missing: {self.place(source)}. "
+                f"the landing folder of source '{name}' is missing: {folder}. "
                 f"Expected the folder that `ingest.sources.{name}.path: {source.path}` names; "
                 "make it (it may be empty), or mend the setting."
             )
@@ -113,7 +115,15 @@ class Landing:
         return {name: sorted(files) for name, files in found.items()}
 
     def file(self, row: Any) -> LandingFile:
-        """Make a LandingFile of a row of `columns_of_files`."""
+        """Make a LandingFile of a row of `columns_of_files`.
+
+        Raises LandingError for a file outside of the landing folder, whatever pattern found it.
+        """
+        if not row["path"].startswith(f"{self.root.rstrip('/')}/"):
+            raise LandingError(
+                f"a source's `path` finds files outside of the landing folder {self.root}. Give "
+                "folders or globs below it."
+            )
         path = row["path"].removeprefix(f"{self.root}/")
         return LandingFile(path, row["modified_ms"], row["length"], row["path"], row["link"])
 

@@ -21,6 +21,7 @@ from pipelines.ingest.source import ingest_sources
 from pipelines.lake import write
 from pipelines.lake.catalog import Lake
 from pipelines.lake.read import latest_version, table_exists
+from pipelines.lake.tenant import confine
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -396,6 +397,41 @@ def test_what_is_missing_is_named(place: Place) -> None:
     with pytest.raises(LandingError, match=r"there is no landing folder .*`tidemill land flights"):
         place.ingest()
     assert not (place.folder / "lake").exists()
+
+
+def test_braces_in_the_landing_folder_lead_nowhere_else(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.put("csv/theirs.csv", "a,b\n1,x\n")
+    acme = place.folder / "acme"
+    own = acme / "{..,landing}"
+    (own / "csv").mkdir(parents=True)
+    (acme / "{.." / "landing,x}" / "csv").mkdir(parents=True)
+    monkeypatch.setenv("TIDEMILL_TENANT_ROOT", str(acme))
+    for landing in (f"{acme}/{{../landing,x}}", str(own)):
+        confine(landing)
+        assert ingest_sources(place.spark, place.lake, "toy", landing, place.sources) == {
+            "csv": Outcome()
+        }
+    # A folder's brackets are its name, in globs of its sources too.
+    (own / "csv" / "ours.csv").write_text("a,b\n2,y\n")
+    sources = {"csv": Source(path="c*", columns=("a", "b"))}
+    ingest_sources(place.spark, place.lake, "toy", str(own), sources)
+    assert place.rows("csv", "_source_file", "b") == [("csv/ours.csv", "y")]
+
+
+def test_a_file_outside_of_the_landing_folder_is_refused_however_it_was_found(
+    place: Place,
+) -> None:
+    place.put("csv/first.csv", "a,b\n1,x\n")
+    (place.folder / "other").mkdir()
+    (place.folder / "other" / "theirs.csv").write_text("a,b\n1,x\n")
+    (place.landing / "x").mkdir()
+    for path in ("x{/.,q}.{/.,q}./other", "../other"):
+        place.sources = {"csv": CSV.model_copy(update={"path": path})}
+        with pytest.raises(LandingError, match="finds files outside of the landing folder"):
+            place.ingest()
+        assert not table_exists(place.spark, place.lake, "bronze.csv")
 
 
 def test_settings_that_no_longer_fit_the_table_stop_the_run(place: Place) -> None:

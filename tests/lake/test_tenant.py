@@ -97,8 +97,16 @@ def test_no_name_becomes_a_path() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["../x", "a/../../x", "{a,../../x}", r"\.\./x", "[.][.]/x", "/x", "s3a://b/x", "f:/x"],
+    [
+        *("../x", "a/../../x", "{a,../../x}", r"\.\./x", "[.][.]/x", "/x", "s3a://b/x", "f:/x"),
+        *("x{/.,q}.{/.,q}./beta", r"x{/\.,q}./beta", "{.,q}./beta"),
+    ],
 )
 def test_a_source_stays_in_its_landing_folder(path: str) -> None:
     with pytest.raises(ValueError, match="leads out of the landing folder"):
         Source(path=path, columns=("a",))
+
+
+def test_dots_in_names_are_no_way_out() -> None:
+    for path in ("./days", "2013.{csv,json}", "{a.b,c}/d.*"):
+        assert Source(path=path, columns=("a",)).path == path
