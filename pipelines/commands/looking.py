@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,6 +20,9 @@ from pipelines.commands.options import (
     print_json,
 )
 from pipelines.terminal import results_only, set_up_logging
+
+if TYPE_CHECKING:
+    from pipelines.lake.catalog import Lake
 
 
 def gather(options: Options) -> Any:
@@ -91,11 +94,28 @@ def lineage(
 ) -> None:
     """Show the way back from a table to the landing files: versions and the runs between them."""
     from pipelines.config.load import pipeline_names, project_root
+    from pipelines.errors import TableNotFound, TidemillError
     from pipelines.lineage.show import lineage_lines, origin_in
 
-    names = [pipeline] if pipeline else pipeline_names(project_root())
-    lakes = [lake_of(Options(name, env, lake, tuple(overrides or ()))) for name in names]
-    place, origin = origin_in(list(dict.fromkeys(lakes)), table, version)
+    lakes: list[Lake] = []
+    passed_over: dict[str, TidemillError] = {}
+    for name in [pipeline] if pipeline else pipeline_names(project_root()):
+        try:
+            lakes.append(lake_of(Options(name, env, lake, tuple(overrides or ()))))
+        except TidemillError as error:
+            # An overlay, a setting or a tenant's place need not be every pipeline's.
+            passed_over[name] = error
+    if passed_over and not lakes:
+        raise next(iter(passed_over.values()))
+    try:
+        place, origin = origin_in(list(dict.fromkeys(lakes)), table, version)
+    except TableNotFound as error:
+        if not passed_over:
+            raise
+        raise TableNotFound(
+            f"{error} Not looked at, as they can't be loaded with these options: "
+            f"{', '.join(passed_over)}. Name one with --pipeline to see why."
+        ) from None
     if as_json:
         print_json(asdict(origin))
     else:

@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 from pipelines.erasure.files import files_holding, live_files, overwrite, versions_with
 from pipelines.erasure.record import (
+    DATABASE_TABLE,
     TABLE,
     Record,
     Traces,
@@ -162,8 +163,11 @@ def _count(rows: DataFrame, search: Search, identities: list[tuple[Any, ...]]) -
 
 
 def _note_landing(record: Record, run: Run, identities: list[tuple[Any, ...]]) -> None:
-    files = {f"{run.pipeline.landing}/{row[0]}" for row in identities if row[0]}
-    record.landing_files = sorted({*record.landing_files, *files})
+    found = {str(row[0]) for row in identities if row[0]}
+    tables = {name for name in found if name.startswith("jdbc:")}
+    files = {f"{run.pipeline.landing}/{name}" for name in found - tables}
+    tables = {f"{DATABASE_TABLE}{name.removeprefix('jdbc:')}" for name in tables}
+    record.landing_files = sorted({*record.landing_files, *files, *tables})
 
 
 def _delete(run: Run, table: str, search: Search, identities: list[tuple[Any, ...]]) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 TABLE = "monitoring.erasures"
+DATABASE_TABLE = "database table "
 
 
 @dataclass
@@ -41,6 +42,7 @@ class Record:
     tables: dict[str, Traces] = field(default_factory=dict)
     not_searched: list[str] = field(default_factory=list)
     landing_files: list[str] = field(default_factory=list)
+    """Where the rows came from: files, or `database table <name>`."""
     bundles: list[str] = field(default_factory=list)
     vocabularies: list[str] = field(default_factory=list)
     """Feature specs with a value of the key, and the features it is in."""
@@ -72,12 +74,18 @@ class Record:
                 "delete these and MLflow's copies of the bundles:"
             )
             said += [f"    {name}" for name in self.vocabularies]
-        if self.landing_files:
+        tables = [name for name in self.landing_files if name.startswith(DATABASE_TABLE)]
+        files = [name for name in self.landing_files if name not in tables]
+        if files:
             said.append(
                 "  Landing files are not tidemill's. These held it: delete them, or deliver them "
                 "without it under a new name; a lake made anew would take it in again:"
             )
-            said += [f"    {name}" for name in self.landing_files]
+            said += [f"    {name}" for name in files]
+        said += [
+            f"  {name} held it: delete it there before the next ingest, which may read it again"
+            for name in tables
+        ]
         return said
 
 

@@ -152,14 +152,15 @@ def _progress(
     """Return the next batch's number, the largest value so far, and the rows in bronze.
 
     The number follows the table's version, which grows whatever else happens to the table. The
-    value is a text that casts back to exactly what it was.
+    value is a text that casts back to exactly what it was. Released rows count for neither: what a
+    person corrected says nothing of what was read.
     """
     from pyspark.sql import functions as F
 
     if not table_exists(spark, lake, table):
         return 0, None, None
     version = latest_version(spark, lake, table)
-    rows = read_at(spark, lake, table, version)
+    rows = read_at(spark, lake, table, version).where(F.col("_batch") >= 0)
     row = rows.agg(F.max(F.col(f"`{jdbc.incremental}`")).cast("string").alias("low")).head()
     return version + 1, row["low"] if row else None, rows
 

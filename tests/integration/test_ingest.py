@@ -434,6 +434,18 @@ def test_a_file_outside_of_the_landing_folder_is_refused_however_it_was_found(
         assert not table_exists(place.spark, place.lake, "bronze.csv")
 
 
+def test_a_lake_that_moved_goes_on_with_an_empty_landing_folder(place: Place) -> None:
+    place.put("csv/first.csv", "a,b\n1,x\n")
+    place.ingest()
+    moved = Place(place.spark, place.folder / "elsewhere")
+    shutil.copytree(place.folder / "lake", moved.folder / "lake")
+    (moved.landing / "csv").mkdir(parents=True)
+    assert moved.ingest() == {"csv": Outcome()}
+    moved.put("csv/second.csv", "a,b\n2,y\n", T0 + DAY)
+    assert moved.ingest()["csv"].rows == 1
+    assert moved.rows("csv", "_source_file", "a") == [("csv/first.csv", "1"), ("csv/second.csv", "2")]
+
+
 def test_settings_that_no_longer_fit_the_table_stop_the_run(place: Place) -> None:
     place.put("csv/first.csv", "a,b\n1,x\n")
     place.ingest()

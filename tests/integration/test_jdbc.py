@@ -6,8 +6,10 @@ import datetime as dt
 from dataclasses import replace
 
 import pytest
+from pyspark.sql import functions as F
 
 from pipelines.config.ingest import Ingest, Source
+from pipelines.erasure.erase import erase
 from pipelines.errors import LandingError, SchemaError, SettingsError
 from pipelines.ingest.jdbc import ingest_tables
 from pipelines.lake.read import latest_version, read_at
@@ -127,6 +129,43 @@ def test_a_run_that_was_killed_before_its_commit_is_repeated_whole(
             ingest_tables(spark, lake, "shop", {"orders": orders})
     ingest_tables(spark, lake, "shop", {"orders": orders})
     assert ids(spark, lake) == [1, 2, 3]
+
+
+def test_a_released_row_hides_no_row_of_the_database(spark, lake, database, orders):
+    insert(database, (1, "1", "a", "2024-01-01"), (2, "2", "b", "2024-01-02"))
+    ingest_tables(spark, lake, "shop", {"orders": orders})
+    released = read_at(spark, lake, TABLE, latest_version(spark, lake, TABLE)).where("id = 2")
+    changes = {
+        "changed_at": F.lit("2030-01-02").cast("timestamp_ntz"),
+        "_batch": F.lit(-2).cast("bigint"),
+    }
+    append_once(released.withColumns(changes), lake, TABLE, "release", 1)
+
+    insert(database, (3, "3", "c", "2024-01-03"))
+    assert ingest_tables(spark, lake, "shop", {"orders": orders})["orders"].rows == 1
+    assert ingest_tables(spark, lake, "shop", {"orders": orders})["orders"].rows == 0
+    assert sorted(ids(spark, lake)) == [1, 2, 2, 3]
+
+
+def test_an_erasure_names_the_table_where_rows_have_to_go_too(
+    spark, lake, database, orders, open_test_run
+):
+    insert(database, (1, "1", "a", "2024-01-01"), (2, "2", "b", "2024-01-02"))
+    run = open_test_run(landing="nowhere")
+    pipeline = run.pipeline.model_copy(update={"ingest": Ingest(sources={"orders": orders})})
+    run = replace(run, pipeline=pipeline)
+    ingest_tables(spark, lake, "flights", {"orders": orders})
+
+    record = erase(run, ["id=2"])
+    assert record.landing_files == ["database table public.orders"]
+    said = "\n".join(record.lines())
+    assert "database table public.orders held it: delete it there before the next ingest" in said
+    assert "Landing files" not in said
+
+    database.run("DELETE FROM orders WHERE id = 2")
+    insert(database, (3, "3", "c", "2024-01-01"))
+    assert ingest_tables(spark, lake, "flights", {"orders": orders})["orders"].rows == 1
+    assert ids(spark, lake) == [1, 3]
 
 
 def test_what_cannot_be_read_is_said_without_the_password(

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
+import shutil
+from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from pipelines.cli import app
 from pipelines.errors import TableNotFound, UsageError
 from pipelines.lake.commit import sign_commits
 from pipelines.lake.delta_log import committed_by
@@ -57,6 +62,36 @@ def test_from_a_table_to_its_landing_files(open_test_run, spark) -> None:
         TableNotFound, match=r"wrote silver\.b; known tables.*Did you mean 'silver\.a'"
     ):
         origin_in([run.lake], "silver.b", None)
+
+
+def test_other_pipelines_do_not_stand_in_the_way(
+    open_test_run, tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = open_test_run()
+    note(run, "clean", 1, written={"silver.a": 0})
+
+    def lineage(table: str, *more: str) -> str:
+        result = CliRunner().invoke(app, ["lineage", table, *more])
+        return result.stdout if result.exit_code == 0 else str(result.exception)
+
+    # The overlay is weather's alone.
+    there = ("--env", "transformer", "--lake", run.lake.root)
+    assert f"silver.a@0  <- clean, run {run.run_id}" in lineage("silver.a", *there)
+    said = lineage("silver.b", *there)
+    assert "no run is recorded that wrote silver.b; known tables are silver.a" in said
+    assert "Not looked at, as they can't be loaded with these options: digits, flights" in said
+    assert "no environment 'nowhere'" in lineage("silver.a", "--env", "nowhere")
+
+    # The lakes of the others lie in other tenants' places.
+    (tmp_path / "conf").mkdir()
+    for name, lake in (("digits", tmp_path / "theirs"), ("weather", Path(run.lake.root))):
+        shutil.copytree(run.pipeline.root / "conf" / name, tmp_path / "conf" / name)
+        file = tmp_path / "conf" / name / "pipeline.yml"
+        file.write_text(re.sub("(?m)^lake: .*", f"lake: {lake}", file.read_text()))
+    monkeypatch.setenv("TIDEMILL_ROOT", str(tmp_path))
+    monkeypatch.setenv("TIDEMILL_TENANT_ROOT", run.lake.root)
+    assert "silver.a@0" in lineage("silver.a")
+    assert "outside of this tenant's place" in lineage("silver.a", "--pipeline", "digits")
 
 
 def test_a_version_belongs_to_the_run_that_committed_it(open_test_run, spark) -> None:
