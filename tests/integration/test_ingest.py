@@ -443,7 +443,10 @@ def test_a_lake_that_moved_goes_on_with_an_empty_landing_folder(place: Place) ->
     assert moved.ingest() == {"csv": Outcome()}
     moved.put("csv/second.csv", "a,b\n2,y\n", T0 + DAY)
     assert moved.ingest()["csv"].rows == 1
-    assert moved.rows("csv", "_source_file", "a") == [("csv/first.csv", "1"), ("csv/second.csv", "2")]
+    assert moved.rows("csv", "_source_file", "a") == [
+        ("csv/first.csv", "1"),
+        ("csv/second.csv", "2"),
+    ]
 
 
 def test_settings_that_no_longer_fit_the_table_stop_the_run(place: Place) -> None:
