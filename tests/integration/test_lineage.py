@@ -72,7 +72,7 @@ def test_other_pipelines_do_not_stand_in_the_way(
 
     def lineage(table: str, *more: str) -> str:
         result = CliRunner().invoke(app, ["lineage", table, *more])
-        return result.stdout if result.exit_code == 0 else str(result.exception)
+        return result.stdout if result.exit_code == 0 else result.stderr
 
     # The overlay is weather's alone.
     there = ("--env", "transformer", "--lake", run.lake.root)

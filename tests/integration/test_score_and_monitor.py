@@ -41,9 +41,10 @@ def features(spark, lake):
 
 
 @pytest.fixture
-def promoted(lake, bundle):  # noqa: F811
+def promoted(spark, lake, features, bundle):  # noqa: F811
     folder = f"{lake.training('flights', 'hand-made')}/bundle"
-    tables = {**bundle.manifest["tables"], "gold.flights_training": 0}
+    version = latest_version(spark, lake, "gold.flights")
+    tables = {"gold.flights": version, "gold.flights_training": 0}
     manifest = {"training_set": "gold.flights_training", "tables": tables}
     save_bundle(folder, replace(bundle, manifest={**bundle.manifest, **manifest}))
     record = TrainingRecord("flights", "hand-made", {}, {"roc_auc": 0.6}, [], {})
@@ -191,7 +192,7 @@ def test_without_the_rows_a_model_was_trained_on_drift_is_left_out_and_monitor_s
     notes = []
     after = run_stage("monitor", open_test_run(date=FIRST, progress=notes.append))
     said = (
-        "drift is left out: rows of gold.flights@0 that the model of run hand-made was trained on "
+        "drift is left out: rows of gold.flights@1 that the model of run hand-made was trained on "
         "were erased or vacuumed, so today's can't be compared with them. Train again "
         "(`tidemill normalize`, `train`, `promote`)"
     )
