@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -72,6 +73,35 @@ def run_everything(env: dict[str, str], place: str, profile: str, landing: Path,
 
 def test_the_flights_run_end_to_end_in_an_s3_bucket(bucket, s3_server, flights_landing, tmp_path):
     run_everything(s3_server, bucket, "s3", flights_landing(LAST_DAY), tmp_path)
+
+
+def test_a_lake_that_moved_into_a_bucket_goes_on(bucket, s3_server, flights_landing, tmp_path):
+    """The steps of docs/stores.md."""
+    old, new = (flights_landing(LAST_DAY - dt.timedelta(days=days)) for days in (1, 0))
+    pipeline = ("flights", "--env", "test", "--lake")
+    lake, there = tmp_path / "lake", f"{bucket}/lake"
+    env = {**s3_server, "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"}
+    for stage in ("ingest", "clean"):
+        first = tidemill(env, stage, *pipeline, str(lake), "--set", f"landing={old}")
+    rows = first["counts"]["flights.inserted"]
+
+    for file in (*lake.rglob("*.crc"), *lake.rglob("*.lock")):
+        file.unlink()
+    upload(lake, there)
+    shutil.rmtree(lake)
+    system, landing = file_system(f"{bucket}/landing")
+    for source in old.iterdir():
+        system.makedirs(f"{landing}/{source.name}", exist_ok=True)
+    where = (*pipeline, there, "--profile", "s3", "--set", f"landing={bucket}/landing")
+    assert tidemill(env, "ingest", *where)["counts"]["rows_in"] == 0
+
+    for file in new.rglob("*.*"):
+        if not (old / file.relative_to(new)).exists():
+            Folder(f"{bucket}/landing").write(str(file.relative_to(new)), file.read_bytes())
+    delivered = tidemill(env, "ingest", *where)["counts"]
+    assert 0 < delivered["rows_in"] < 3000
+    cleaned = tidemill(env, "clean", *where)["counts"]
+    assert 0 < cleaned["flights.inserted"] < rows
 
 
 @pytest.fixture
