@@ -14,13 +14,17 @@ unexport SPARK_HOME PYTHONPATH
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-airflow setup-servers run test test-all test-dags test-unit lint format bench bench-model airflow doctor notebooks clean
+.PHONY: help setup setup-checks setup-airflow setup-servers run test test-all test-dags test-unit lint format bench bench-model airflow doctor notebooks clean
 
 help:  ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 24
 
 setup:  ## Set up the ML environment: packages, Horovod, Delta jars (done once)
 	@conf/environment/setup.sh ml
+
+# As far as lint, types and unit tests need it: no jars, no Horovod.
+setup-checks:
+	@conf/environment/setup.sh checks
 
 setup-airflow:
 	@conf/environment/setup.sh airflow
@@ -32,28 +36,26 @@ setup-servers:
 run: setup  ## Run the flights pipeline from landing files to predictions and a report
 	@tidemill story $(PIPELINE)
 
-# The DAGs first: the last lines on the screen are those of the main suite. One failure anywhere
-# fails it all, and `make` says which line it was.
-test: setup setup-airflow setup-servers lint test-dags  ## Lint, types, import layers and the suite without its slow part
-	pytest -m "not slow"
+test: setup setup-airflow setup-servers  ## Lint, types, import layers and the suite without its slow part
+	@python tests/suite.py
 
-test-all: setup setup-airflow setup-servers lint test-dags  ## The same with the slow part: kills by the dozen, servers
-	pytest
+test-all: setup setup-airflow setup-servers  ## The same with the slow part: kills by the dozen, servers
+	@python tests/suite.py --all
 
 # Airflow has an environment of its own; its tests use the ML environment's spark-submit.
 test-dags: setup setup-airflow
 	$(AIRFLOW_VENV)/bin/python -m pytest tests/dags
 
-test-unit: setup  ## Only the tests that need neither Spark nor TensorFlow (seconds)
+test-unit: setup-checks  ## Only the tests that need neither Spark nor TensorFlow (seconds)
 	pytest -m "not spark and not tensorflow and not end_to_end and not slow"
 
-lint: setup  ## Lint, format, types and import layers, changing nothing
+lint: setup-checks  ## Lint, format, types and import layers, changing nothing
 	ruff check .
 	ruff format --check .
-	mypy
 	lint-imports --no-logo
+	mypy
 
-format: setup  ## Put the code in order
+format: setup-checks  ## Put the code in order
 	ruff check --fix .
 	ruff format .
 

@@ -29,12 +29,33 @@ for _number in (1, 2, 3):
     os.environ[f"TIDEMILL_SECRET_K{_number}"] = f"a key of the tests alone, number {_number}"
 
 
+# Tests of these folders share what took long to make, so one process runs a folder's tests.
+_SHARED = ("tests/end_to_end", "tests/scoring", "tests/stores", "tests/integration/train")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what uses the Spark session, whoever forgot it: `make test-unit` starts none."""
+    """Mark what uses the Spark session, put the longest tests first, keep a file in one process."""
     for item in items:
         if "spark" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.spark)
+        item.add_marker(pytest.mark.xdist_group(_together(item)))
+    items.sort(key=_turn)
+
+
+def _together(item: pytest.Item) -> str:
+    """Return what must run in one process: the test's file, or a folder that shares its lakes."""
+    file = item.path.relative_to(ROOT).as_posix()
+    return next((folder for folder in _SHARED if file.startswith(f"{folder}/")), file)
+
+
+def _turn(item: pytest.Item) -> tuple[int, bool]:
+    """Long ones first, so that no process waits at the end for another's long test."""
+    folders = item.path.relative_to(ROOT / "tests").parts[:-1]
+    is_heavy = any(item.get_closest_marker(name) for name in ("spark", "tensorflow"))
+    order = ("end_to_end", "integration")
+    place = next((i for i, name in enumerate(order) if name in folders), len(order))
+    return place, not is_heavy
 
 
 @pytest.fixture(scope="session")

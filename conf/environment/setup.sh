@@ -1,5 +1,8 @@
 #!/usr/bin/env bash
-# Set up an environment: setup.sh ml | setup.sh airflow | setup.sh servers
+# Set up an environment: setup.sh ml | setup.sh checks | setup.sh airflow | setup.sh servers
+#
+# `checks` is the ML environment as far as lint, types and unit tests need it: its packages, without
+# the jars and without Horovod, which takes minutes to compile.
 #
 # Each step leaves a stamp in the environment, holding the hash of what the step depends on; a step
 # whose stamp still says the same is skipped, so a second call takes no time, and an interrupted one
@@ -14,12 +17,13 @@ source "$here/prerequisites.sh"
 
 target=${1:-}
 case $target in
-    ml) venv=$root/.venv steps=(venv packages horovod spark project) ;;
+    ml) venv=$root/.venv steps=(venv packages project spark horovod) ;;
+    checks) venv=$root/.venv steps=(venv packages project) ;;
     airflow) venv=$root/.venv-airflow steps=(venv packages project) ;;
     servers) venv=$root/.venv-servers steps=(venv packages) ;;
-    *) die "'$target' is no environment. Usage: conf/environment/setup.sh ml|airflow|servers" ;;
+    *) die "'$target' is no environment. Usage: conf/environment/setup.sh ml|checks|airflow|servers" ;;
 esac
-requirements=$here/$target.txt
+requirements=$here/${target/checks/ml}.txt
 stamps=$venv/.tidemill
 
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
@@ -68,7 +72,7 @@ inputs_of() {
 about() {
     case $1 in
         venv) echo "a new environment in ${venv#"$root"/}" ;;
-        packages) echo "packages of conf/environment/$target.txt (a minute or two)" ;;
+        packages) echo "packages of conf/environment/${requirements##*/} (a minute or two)" ;;
         horovod) echo "Horovod (some minutes the first time: it is compiled for this TensorFlow)" ;;
         spark) echo "jars (Delta, S3, PostgreSQL) and logging for Spark" ;;
         project) echo "tidemill itself" ;;
