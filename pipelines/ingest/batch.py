@@ -14,14 +14,8 @@ from pipelines.config.ingest import Source
 from pipelines.errors import LakeError
 from pipelines.ingest.files import LandingFile
 from pipelines.ingest.ledger import Batch
-from pipelines.ingest.records import (
-    Sorted,
-    few_files,
-    read_records,
-    sort_out,
-    without_names,
-    without_other_letters,
-)
+from pipelines.ingest.records import few_files, read_records, sort_out
+from pipelines.ingest.sorting import Sorted, without_names, without_other_letters
 from pipelines.ingest.tables import (
     Tables,
     files_schema,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pipelines.config.ingest import Source
 from pipelines.ingest.drift import other_letters, tolerated, type_differences
 from pipelines.ingest.files import LandingFile, literal
-from pipelines.ingest.records import Sorted
+from pipelines.ingest.sorting import Sorted
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -459,7 +459,8 @@ def test_settings_that_no_longer_fit_the_table_stop_the_run(place: Place) -> Non
 
 def test_rows_of_a_file_cut_in_many_blocks_keep_their_order(place: Place) -> None:
     from pipelines.ingest.files import Landing
-    from pipelines.ingest.records import read_records, sort_by_header
+    from pipelines.ingest.records import read_records
+    from pipelines.ingest.sorting import sort_by_header
 
     session = place.spark.newSession()
     session.conf.set("spark.sql.files.maxPartitionBytes", "200")
