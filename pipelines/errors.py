@@ -6,14 +6,20 @@ command line turns a `TidemillError` into one message and its `exit_code`, witho
 
 from __future__ import annotations
 
+from pipelines.secrecy import hide
+
 
 class TidemillError(Exception):
     """Base of all errors that tell a user what to do.
 
-    Exit codes: 1 the run failed, 2 wrong usage or settings, 3 a rule or a gate refused.
+    Exit codes: 1 the run failed, 2 wrong usage or settings, 3 a rule or a gate refused. A message
+    holds no credential, whatever it quotes.
     """
 
     exit_code = 1
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(hide(message))
 
 
 class UsageError(TidemillError):
@@ -116,6 +122,10 @@ class NotFiniteLoss(TrainingError):
 
 class BundleError(TidemillError):
     """A model bundle is missing, incomplete or of an unknown format version."""
+
+
+class TrackingError(TidemillError):
+    """MLflow can't be reached, or its database can't be used."""
 
 
 class NotReproduced(BundleError):

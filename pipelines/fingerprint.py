@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 from collections.abc import Sequence
 from functools import lru_cache
@@ -11,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.config import Pipeline
+from pipelines.own_code import own_code
 
 _PACKAGE = Path(__file__).resolve().parent
 # What shows, starts or schedules a stage changes nothing in its tables.
 _OUTSIDE = (
     *("cli", "doctor", "explore", "lineage", "orchestration", "progress", "runner", "story"),
-    *("summary", "terminal", "user_errors"),
+    *("secrecy", "summary", "terminal", "user_errors"),
 )
 
 
@@ -59,25 +59,17 @@ def _queries(pipeline: Pipeline) -> dict[str, str]:
 
 
 def _own_code(pipeline: Pipeline, stages: Sequence[str]) -> dict[str, str]:
-    """Return the user's own modules, which settings name as `module:function`."""
+    """Return the user's own modules, which settings name as `module:function`, by their names.
+
+    Those that they import from the user's own files are among them.
+    """
     named = {"featurize": pipeline.featurize.function, "train": pipeline.train.model}
-    found = {}
+    found: dict[str, str] = {}
     for stage, function in named.items():
-        module, colon, _ = (function or "").partition(":")
-        file = _file_of(module) if colon and stage in stages else None
-        if file is not None:
-            found[module] = file.read_text(encoding="utf-8")
+        code = own_code(function) if stage in stages else None
+        if code is not None:
+            found |= {module: text for module, (_, text) in code.modules.items()}
     return found
-
-
-def _file_of(module: str) -> Path | None:
-    """Return a module's file without importing it; None where the stage will miss it too."""
-    try:
-        spec = importlib.util.find_spec(module)
-    except ModuleNotFoundError:
-        return None
-    file = Path(spec.origin) if spec is not None and spec.origin else None
-    return file if file is not None and file.is_file() else None
 
 
 @lru_cache(maxsize=1)

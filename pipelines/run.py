@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 from pipelines.config import Pipeline
 from pipelines.lake import files
 from pipelines.lake.catalog import Lake
+from pipelines.lake.places import absolute, relative
 from pipelines.lake.tenant import confine
+from pipelines.secrecy import hide_in
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -56,10 +58,10 @@ class Run:
         stored = files.read_text(self.spark, place)
         if stored is not None:
             logger.info("run %s: %s goes on with what it resolved before", self.run_id, stage)
-            found: dict[str, Any] = json.loads(stored)
+            found: dict[str, Any] = absolute(self.lake, json.loads(stored))
             return found
         found = look()
-        files.write_text(self.spark, place, json.dumps(found, sort_keys=True))
+        files.write_text(self.spark, place, json.dumps(relative(self.lake, found), sort_keys=True))
         return found
 
     def forget(self, stage: str) -> None:
@@ -92,7 +94,7 @@ class StageResult:
 
     def to_json(self) -> str:
         """Return the result as one JSON object."""
-        return json.dumps(asdict(self), sort_keys=True, default=str)
+        return json.dumps(hide_in(asdict(self)), sort_keys=True, default=str)
 
     def line(self) -> str:
         """Return the one line that a log gets per stage."""

@@ -29,6 +29,7 @@ from pipelines.lake import files
 from pipelines.lake.catalog import Lake
 from pipelines.lake.commit import sign_commits
 from pipelines.lake.lock import write_lock
+from pipelines.lake.places import absolute, relative
 from pipelines.lake.session import spark_session
 from pipelines.lake.tenant import confine_links
 from pipelines.lineage.equations import check_equations
@@ -148,7 +149,7 @@ def stored_result(stage: str, run: Run) -> StageResult | None:
     stored = json.loads(text)
     if stored["fingerprint"] != _fingerprint(stage, run):
         return None
-    result = StageResult(**stored["result"])
+    result = StageResult(**absolute(run.lake, stored["result"]))
     for table, version in result.written.items():
         log = f"{run.lake.path(table)}/_delta_log/{version:020d}.json"
         if not files.exists(run.spark, log):
@@ -167,7 +168,8 @@ def _run(stage: str, run: Run) -> StageResult:
             check_equations(result)
             hashes = Hashes(_fingerprint(stage, run), code_hash())
             keep(run, RunRecord.of(run, result, started_at, hashes))
-            stored = {"fingerprint": hashes.settings, "result": asdict(result)}
+            kept = relative(run.lake, asdict(result))
+            stored = {"fingerprint": hashes.settings, "result": kept}
             content = json.dumps(stored, sort_keys=True, default=str)
             files.write_text(run.spark, _result_place(stage, run), content)
     except BaseException as error:

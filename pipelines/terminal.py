@@ -18,6 +18,7 @@ import typer
 from typer.core import TyperGroup
 
 from pipelines.errors import TidemillError
+from pipelines.secrecy import hide, hide_in_logs
 
 STOPPED = 130
 _STOPPED_SAID = "stopped by Ctrl-C. The same command goes on from what is done."
@@ -53,8 +54,8 @@ class Group(TyperGroup):
 def _end(message: str, exit_code: int) -> typer.Exit:
     """Show an error, with its trace if wanted; return what ends the command."""
     if os.environ.get(_DEBUG, "") not in ("", "0"):
-        traceback.print_exc(file=sys.stderr)
-    typer.echo(f"tidemill: {message}", err=True)
+        sys.stderr.write(hide(traceback.format_exc()))
+    typer.echo(f"tidemill: {hide(message)}", err=True)
     return typer.Exit(exit_code)
 
 
@@ -96,6 +97,7 @@ def set_up_logging(*, is_watched: bool) -> None:
     What libraries say of themselves (deprecations, devices found) stays away unless traces are
     wanted.
     """
+    hide_in_logs()
     is_debug = os.environ.get(_DEBUG, "") not in ("", "0")
     handler = _Stderr()
     handler.setFormatter(

@@ -8,17 +8,8 @@ from typing import Any
 
 from pipelines.config.document import Document, Path
 from pipelines.errors import SettingsError
+from pipelines.secrecy import names_credential
 
-_LAST = ("password", "passwd", "passphrase", "pwd", "secret", "token", "credential", "credentials")
-_PAIRS = tuple(
-    f" {pair} "
-    for pair in (
-        *("access key", "secret key", "api key", "account key", "private key", "encryption key"),
-        *("client secret", "azure sas", "session token", "shared key"),
-    )
-)
-_ABOUT = ("env", "file", "path", "provider", "class", "type", "name", "id", "regex", "length")
-"""Last words of keys that tell where a credential is, or what kind, but don't hold it."""
 _USERS_NAMES = ("columns", "derive", "reads", "features", "entities", "sources", "space")
 """Mappings whose keys are names of the user's own: a column may be called `token`."""
 _VALUES = (
@@ -102,7 +93,7 @@ def _finding(path: Path, value: Any) -> str | None:
     key = str(path[-1]) if path else ""
     if _SECRET_OF_TENANT.search(key) and "secretKeyRef" not in key:
         return "the key gives one of `privacy.keys`, which would be in Spark's settings and log"
-    if path and not _is_users_name(path) and _names_credential(key):
+    if path and not _is_users_name(path) and names_credential(key):
         return "the key says that its value is a credential"
     if any(pattern.search(str(value)) for pattern in _VALUES):
         return "the value holds a user's password, a key or a token"
@@ -111,15 +102,6 @@ def _finding(path: Path, value: Any) -> str | None:
 
 def _is_users_name(path: Path) -> bool:
     return len(path) > 1 and path[-2] in _USERS_NAMES
-
-
-def _names_credential(key: str) -> bool:
-    words = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", key)
-    words = " ".join(re.split(r"[^A-Za-z0-9]+", words)).lower().strip()
-    last = words.rpartition(" ")[2]
-    if last in _ABOUT or "secret key ref" in words:
-        return False
-    return last in _LAST or any(pair in f" {words} " for pair in _PAIRS)
 
 
 def _leaves(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:

@@ -17,6 +17,7 @@ from pipelines.lake.catalog import Lake, Table
 from pipelines.lake.rows import rows_of
 from pipelines.lake.write import append_once
 from pipelines.run import Run, StageResult
+from pipelines.secrecy import hide_in
 
 if TYPE_CHECKING:
     from pyspark.sql.types import StructType
@@ -76,7 +77,7 @@ class Hashes:
 def keep(run: Run, record: RunRecord) -> int:
     """Append a record to the runs table; return the table's version."""
     row = asdict(record)
-    row["details"] = json.dumps(record.details, sort_keys=True, default=str)
+    row["details"] = json.dumps(hide_in(record.details), sort_keys=True, default=str)
     for name in ("read", "written", "counts"):
         row[name] = {key: int(value) for key, value in row[name].items()}
     df = run.spark.createDataFrame([row], _schema()).coalesce(1)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pipelines.config.train import Train
 from pipelines.errors import BundleError, NotReproduced
 from pipelines.lake.files import list_files
 from pipelines.maintenance.pins import erased, files_of, snapshots_of
+from pipelines.own_code import own_code, using
 from pipelines.registry.bundle import Bundle, load_bundle
 from pipelines.registry.folder import Folder
-from pipelines.registry.provenance import packages
+from pipelines.registry.provenance import code_version, packages
 from pipelines.run import Run, Stopwatch
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ _FOLDER = "reproduce"
 class Reproduced:
     """How a second training compares with the first.
 
-    `unlike` says what was not as it was then; where it is empty the bits must agree.
+    `unlike` says what was not as it was then; where it is empty the bits must agree. `notes` says
+    what differs around it that the weights don't depend on.
     """
 
     pipeline: str
@@ -44,6 +46,7 @@ class Reproduced:
     largest_difference: float
     unlike: tuple[str, ...]
     seconds: float
+    notes: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
         """Return the report."""
@@ -54,6 +57,7 @@ class Reproduced:
         ]
         if self.unlike:
             found.append(f"not as it was then: {'; '.join(self.unlike)}")
+        found += [f"note: {one}" for one in self.notes]
         if self.is_identical:
             found.append(f"the same model, bit for bit: {self.num_weights:,} weights")
         else:
@@ -77,9 +81,11 @@ def reproduce(run: Run, run_id: str) -> Reproduced:
     table = str(bundle.manifest["training_set"])
     snapshots = snapshots_of(bundle.snapshots, run.lake.path(table))
     _check_possible(run, bundle, f"{place}/bundle", snapshots)
+    code = code_version(run.pipeline.root)
     trained = _train(run, bundle, snapshots, f"{place}/{_FOLDER}")
     Folder(place).remove(_FOLDER)
-    was, now = _weights(bundle), _weights(Bundle(bundle.manifest, "", trained.model))
+    again = replace(bundle, model=trained.model)
+    was, now = _weights(bundle), _weights(again)
     is_identical, largest, is_near = compare(was, now)
     found = Reproduced(
         pipeline=run.pipeline.name,
@@ -89,8 +95,9 @@ def reproduce(run: Run, run_id: str) -> Reproduced:
         num_weights=sum(array.size for array in was),
         is_identical=is_identical,
         largest_difference=largest,
-        unlike=unlike(bundle.manifest, trained.facts, packages()),
+        unlike=unlike(bundle.manifest, trained.facts, packages(), code),
         seconds=watch.seconds,
+        notes=(*_project_notes(bundle.manifest["code"], code), *_own_code_notes(bundle)),
     )
     if not is_near or not (is_identical or found.unlike):
         raise NotReproduced(_report(found))
@@ -111,7 +118,10 @@ def compare(was: list[Any], now: list[Any]) -> tuple[bool, float, bool]:
 
 
 def unlike(
-    manifest: Mapping[str, Any], now: Mapping[str, Any], packages_now: Mapping[str, str]
+    manifest: Mapping[str, Any],
+    now: Mapping[str, Any],
+    packages_now: Mapping[str, str],
+    code_now: Mapping[str, Any] | None = None,
 ) -> tuple[str, ...]:
     """Return what a training's bits depend on and that is not as the manifest says."""
     then = manifest["training"]
@@ -124,12 +134,49 @@ def unlike(
         found.append(
             f"it began with {manifest['settings']['ranks']} ranks and ended with {then['ranks']}"
         )
+    package = manifest.get("code", {}).get("package")
+    if code_now is not None and package not in (None, code_now["package"]):
+        found.append(f"tidemill's code was {package[:12]}, is {code_now['package'][:12]}")
     before = manifest["packages"]
     return tuple(found) + tuple(
         f"{name} was {before.get(name, 'not there')}, is {packages_now.get(name, 'not there')}"
         for name in sorted({*before, *packages_now} - {"pyspark"})
         if before.get(name) != packages_now.get(name)
     )
+
+
+def _project_notes(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return what of the project's state in git is not as the manifest says."""
+    before, after = _state_of(was), _state_of(now)
+    return [] if before == after else [f"the project was {before}, is {after}"]
+
+
+def _state_of(code: Mapping[str, Any]) -> str:
+    if "commit" not in code:
+        return "under no git that could be asked"
+    found = f"at commit {code['commit'][:12]}"
+    if "is_dirty" not in code:
+        return f"{found} (whether with changes is not recorded)"
+    return f"{found} with changes {code['difference'][:12]}" if code["is_dirty"] else found
+
+
+def _own_code_notes(bundle: Bundle) -> list[str]:
+    """Return how the files of a model of the user's own differ from those that the bundle keeps."""
+    if bundle.own_module is None:
+        return []
+    name = str(bundle.manifest["settings"]["model"])
+    if bundle.code is None:
+        return [f"the bundle keeps no file of {name}: what lies on Python's path was taken"]
+    now = own_code(name)
+    if now is None:
+        return [f"{name} is not on Python's path any more: the bundle's own files were taken"]
+    was, found = bundle.code.hashes, now.hashes
+    changed = sorted(one for one in {*was, *found} if was.get(one) != found.get(one))
+    return [
+        f"{one} is not what {name} was trained with ({found.get(one, 'gone')[:12]}, was "
+        f"{was.get(one, 'not there')[:12]}): the bundle's own files were taken"
+        for one in changed
+    ]
 
 
 def _check_possible(
@@ -166,9 +213,12 @@ def _train(run: Run, bundle: Bundle, snapshots: Mapping[str, Snapshot], folder: 
 
     settings = alone(Train.model_validate(bundle.manifest["settings"]))
     inputs = FeatureSpec.from_json(bundle.feature_spec).inputs
-    check_model(settings.model, settings.options, inputs)
+    with using(bundle.code):
+        check_model(settings.model, settings.options, inputs)
     counts = class_counts(snapshots["train"]) if settings.class_weights == "balanced" else {}
-    work = Data("", snapshots, inputs, bundle.tables, counts).work(settings, folder)
+    work = Data("", snapshots, inputs, bundle.tables, counts).work(
+        settings, folder, code=bundle.code
+    )
     work.rows.check()
     task = functools.partial(train_rank, work=work)
     trained: Trained = launch(run.spark, task, Ranks.of(settings), run.progress)
@@ -208,9 +258,10 @@ def _report(found: Reproduced) -> str:
         if found.unlike
         else "the same bits, as CPU, packages, threads and ranks are those of the first training"
     )
+    notes = f" Besides, {'; '.join(found.notes)}." if found.notes else ""
     return (
         f"run {found.run_id} of {found.pipeline} is not reproduced: trained again on the same "
         f"{found.num_rows:,} rows, a weight differs by {found.largest_difference:.3g}; expected "
         f"{expected}. Code that has changed since is the usual cause: the bundle's manifest names "
-        "the commit it was trained with."
+        f"the commit it was trained with.{notes}"
     )

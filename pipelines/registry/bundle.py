@@ -8,12 +8,14 @@ A bundle is a folder of
     history.json        metrics of each epoch
     evaluation.json     metrics on the test split, and what its pictures are drawn from
     snapshots.json      the live files each split was read from (a training set may have many)
+    code/               the Python files of a model of the user's own, where it is one
 
 The manifest is written last: a folder without one is no bundle.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import tempfile
@@ -22,8 +24,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import BundleError
+from pipelines.own_code import OwnCode, using
 from pipelines.registry.folder import Folder
 from pipelines.registry.quiet import load_tensorflow
+from pipelines.secrecy import hide_in
 
 if TYPE_CHECKING:
     import keras
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 MODEL = "model.keras"
+_CODE = "code"
 _REQUIRED = ("feature_spec.json", MODEL, "history.json", "evaluation.json", "snapshots.json")
 
 
@@ -57,6 +62,8 @@ class Bundle:
     by class and predicted class), of numbers `scatter` (list of [label, value])."""
     snapshots: dict[str, Any] = field(default_factory=dict)
     """Split name to the snapshot's JSON value."""
+    code: OwnCode | None = None
+    """The code of a model of the user's own; the manifest's `own_code` has its files' hashes."""
 
     @property
     def run_id(self) -> str:
@@ -78,25 +85,57 @@ class Bundle:
         load_tensorflow()
         import keras
 
+        registered = keras.saving.get_custom_objects()
+        before = dict(registered)
         handle, name = tempfile.mkstemp(suffix=".keras")
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(self.model)
-            loaded: keras.Model = keras.saving.load_model(name, compile=False)
-        except (ValueError, TypeError, OSError) as error:
-            raise BundleError(
-                f"the model of run {self.run_id} can't be loaded: {error}. It was saved with "
-                f"{self.manifest.get('packages', {})}; use that environment, or train again."
-            ) from error
+            with using(self.code):
+                if self.own_module:
+                    importlib.import_module(self.own_module)
+                loaded: keras.Model = keras.saving.load_model(name, compile=False)
+        except Exception as error:
+            raise BundleError(self._why_not(error)) from error
         finally:
             Path(name).unlink(missing_ok=True)
+            # What the kept code registered is this model's, not the process's.
+            registered.clear()
+            registered.update(before)
         return loaded
+
+    @property
+    def own_module(self) -> str | None:
+        """The module of a model of the user's own; None for a built-in one."""
+        module, colon, _ = str(self.manifest.get("settings", {}).get("model", "")).partition(":")
+        return module if colon else None
+
+    def _why_not(self, error: Exception) -> str:
+        # Keras wraps what happened, and quotes the whole model behind it.
+        text = str(error).rpartition("Exception encountered: ")[2]
+        said = " ".join(text.partition(" Full object config:")[0].split())[:500]
+        said = f"the model of run {self.run_id} can't be loaded: {type(error).__name__}: {said}"
+        if isinstance(error, ImportError) and self.own_module:
+            kept = sorted(self.code.sources) if self.code else "none of its files"
+            return (
+                f"{said}. It is made by the module {self.own_module}, of which the bundle keeps "
+                f"{kept}. Put what is missing on Python's path of driver and executors "
+                "(PYTHONPATH, --py-files), or train again."
+            )
+        return (
+            f"{said}. It was saved with {self.manifest.get('packages', {})}; use that environment, "
+            "or train again."
+        )
 
 
 def save_bundle(folder: str, bundle: Bundle) -> None:
     """Write a bundle into a folder (path or URI), the manifest last."""
     place = Folder(folder)
-    manifest = {**bundle.manifest, "format_version": FORMAT_VERSION}
+    manifest = hide_in({**bundle.manifest, "format_version": FORMAT_VERSION})
+    if bundle.code is not None:
+        manifest["own_code"] = {"module": bundle.code.module, "files": bundle.code.hashes}
+        for name, text in bundle.code.sources.items():
+            place.write(f"{_CODE}/{name}", text.encode("utf-8"))
     place.write("feature_spec.json", bundle.feature_spec.encode("utf-8"))
     place.write(MODEL, bundle.model)
     place.write("history.json", _to_json(bundle.history))
@@ -129,7 +168,23 @@ def load_bundle(folder: str) -> Bundle:
         history=json.loads(history),
         evaluation=json.loads(evaluation),
         snapshots=json.loads(snapshots),
+        code=_code(place, found.get("own_code")),
     )
+
+
+def _code(place: Folder, kept: dict[str, Any] | None) -> OwnCode | None:
+    """Return the code that a bundle keeps, which must be what its manifest says."""
+    if kept is None:
+        return None
+    sources = {name: _read(place, f"{_CODE}/{name}").decode("utf-8") for name in kept["files"]}
+    code = OwnCode(kept["module"], sources)
+    changed = [name for name, sha in kept["files"].items() if code.hashes[name] != sha]
+    if changed:
+        raise BundleError(
+            f"{place.uri}/{_CODE}/{changed[0]} is not the file that the model was trained with: "
+            "its hash differs from the manifest's. Put back what was there, or train again."
+        )
+    return code
 
 
 def _read(place: Folder, name: str) -> bytes:

@@ -59,6 +59,15 @@ class Folder:
             found = [str(path).rstrip("/").rpartition("/")[2] for path in listed]
         return sorted(name for name in found if not name.startswith("."))
 
+    def all_names(self) -> list[str]:
+        """Return the names of the files below, those of folders of this folder too, sorted."""
+        if self._local is not None:
+            found = [str(one.relative_to(self._local)) for one in self._local.rglob("*")]
+            return sorted(name for name in found if (self._local / name).is_file())
+        system, root = self._system()
+        names = (str(path).partition(f"{root.strip('/')}/")[2] for path in system.find(root))
+        return sorted(name for name in names if name)
+
     def remove(self, name: str) -> None:
         """Remove a file or a folder with all it holds; do nothing where there is none."""
         if self._local is None:

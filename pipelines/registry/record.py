@@ -63,7 +63,7 @@ def training_record(bundle: Bundle) -> TrainingRecord:
         },
         metrics=_finite({**test, **constant, **folds}),
         history=bundle.history,
-        tags={f"code.{name}": value for name, value in facts["code"].items()},
+        tags={f"code.{name}": str(value) for name, value in facts["code"].items()},
     )
 
 

@@ -1,33 +1,35 @@
-"""MLflow as the record of trainings and the registry of models.
-
-For a local lake the record is an SQLite file in the lake; for any other, `MLFLOW_TRACKING_URI`
-names the server. That variable wins in either case. Nothing is sent anywhere else.
-"""
+"""MLflow as the record of trainings and the registry of models."""
 
 from __future__ import annotations
 
+import functools
 import logging
-import os
 import tempfile
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from urllib.parse import quote
 
-from pipelines.errors import SettingsError, UsageError
+from pipelines.errors import UsageError
+from pipelines.lake.places import in_lake
 from pipelines.lake.storage import local_path
 from pipelines.registry.folder import Folder
+from pipelines.registry.store import artifact_root, open_client, takes_copies, telling, tracking_uri
+from pipelines.secrecy import hide
 
 if TYPE_CHECKING:
     from pipelines.lake.catalog import Lake
+
+logger = logging.getLogger(__name__)
+
+_Given = ParamSpec("_Given")
+_Found = TypeVar("_Found")
 
 RUN_TAG = "tidemill.run_id"
 BUNDLE_TAG = "tidemill.bundle"
 PARENT_TAG = "mlflow.parentRunId"
 """By it MLflow's pages show a run below another."""
-_LOUD = ("mlflow", "alembic", "sqlalchemy.engine")
 
 
 @dataclass(frozen=True)
@@ -52,21 +54,20 @@ class TrainingRecord:
     tags: Mapping[str, str]
 
 
-def tracking_uri(lake: Lake) -> str:
-    """Return where MLflow's records of a lake are."""
-    given = os.environ.get("MLFLOW_TRACKING_URI")
-    if given:
-        return given
-    folder = local_path(lake.tracking)
-    if folder is None:
-        raise SettingsError(
-            f"the lake {lake.root} is not on this machine, so MLflow needs a server. "
-            "Set MLFLOW_TRACKING_URI in the environment to its address, or for one driver to a "
-            "file: sqlite:////FOLDER/mlflow.db. The model's bundle is in the lake in any case."
-        )
-    return f"sqlite:///{folder}/mlflow.db"
+def _told(
+    ask: Callable[Concatenate[Lake, _Given], _Found],
+) -> Callable[Concatenate[Lake, _Given], _Found]:
+    """Have what MLflow raises become a TrackingError."""
+
+    @functools.wraps(ask)
+    def asked(lake: Lake, /, *args: _Given.args, **kwargs: _Given.kwargs) -> _Found:
+        with telling(lake):
+            return ask(lake, *args, **kwargs)
+
+    return asked
 
 
+@_told
 def record_training(lake: Lake, model: str, record: TrainingRecord, bundle: str) -> ModelVersion:
     """Record a training with its bundle as artifacts, and register the model.
 
@@ -75,11 +76,10 @@ def record_training(lake: Lake, model: str, record: TrainingRecord, bundle: str)
     found = newest_version(lake, model, record.run_id)
     if found is not None:
         return found
-    client = _client(lake)
+    client = open_client(lake)
     run = _run_of(client, _experiment(client, lake, record.experiment), record)
     _log(client, run, record)
-    with tempfile.TemporaryDirectory() as scratch:
-        client.log_artifacts(run, str(_fetch(bundle, Path(scratch))), "bundle")
+    source = _copy(client, lake, run, bundle)
     from mlflow.exceptions import MlflowException
 
     try:
@@ -87,23 +87,23 @@ def record_training(lake: Lake, model: str, record: TrainingRecord, bundle: str)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    artifacts = client.get_run(run).info.artifact_uri
     version = client.create_model_version(
         model,
-        f"{artifacts}/bundle",
+        source,
         run_id=run,
-        tags={RUN_TAG: record.run_id, BUNDLE_TAG: _relative(lake, bundle)},
+        tags={RUN_TAG: record.run_id, BUNDLE_TAG: bundle.removeprefix(f"{lake.root}/")},
     )
     client.set_terminated(run, "FINISHED")
     return _version(lake, version)
 
 
+@_told
 def record_child(lake: Lake, record: TrainingRecord, parent: str) -> None:
     """Record a training that led to no version as a child of the run of run id `parent`.
 
     Recorded again under the same run id, it stays as it is.
     """
-    client = _client(lake)
+    client = open_client(lake)
     experiment = _experiment(client, lake, record.experiment)
     above = TrainingRecord(record.experiment, parent, {}, {}, [], {})
     tags = {**record.tags, PARENT_TAG: _run_of(client, experiment, above)}
@@ -112,63 +112,43 @@ def record_child(lake: Lake, record: TrainingRecord, parent: str) -> None:
     client.set_terminated(run, "FINISHED")
 
 
+@_told
 def newest_version(lake: Lake, model: str, run_id: str | None = None) -> ModelVersion | None:
     """Return the newest version of a model, or the one that a run trained; None without one."""
     where = f"name = '{_quoted(model)}'"
     if run_id:
         where += f" AND tags.`{RUN_TAG}` = '{_quoted(run_id)}'"
-    found = _client(lake).search_model_versions(
+    found = open_client(lake).search_model_versions(
         where, max_results=1, order_by=["version_number DESC"]
     )
     return _version(lake, found[0]) if found else None
 
 
+@_told
 def version_by_alias(lake: Lake, model: str, alias: str) -> ModelVersion | None:
     """Return the version that carries an alias, or None."""
     from mlflow.exceptions import MlflowException
 
     try:
-        return _version(lake, _client(lake).get_model_version_by_alias(model, alias))
+        return _version(lake, open_client(lake).get_model_version_by_alias(model, alias))
     except MlflowException as error:
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None
         raise
 
 
+@_told
 def set_alias(lake: Lake, model: str, alias: str, version: int) -> None:
     """Move an alias to a version."""
-    _client(lake).set_registered_model_alias(model, alias, str(version))
-
-
-def _client(lake: Lake) -> Any:
-    return _client_at(tracking_uri(lake))
-
-
-@lru_cache(maxsize=4)
-def _client_at(uri: str) -> Any:
-    # Read when mlflow is imported: no telemetry, no search for git.
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("DO_NOT_TRACK", "true")
-    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
-    if uri.startswith("sqlite:///"):
-        Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from mlflow import MlflowClient
-
-        for name in _LOUD:  # mlflow sets levels of its own when it is imported
-            logging.getLogger(name).setLevel(logging.WARNING)
-        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-        client.search_experiments(max_results=1)  # makes the tables of a new database
-    return client
+    open_client(lake).set_registered_model_alias(model, alias, str(version))
 
 
 def _experiment(client: Any, lake: Lake, name: str) -> str:
     found = client.get_experiment_by_name(name)
     if found is not None:
         return str(found.experiment_id)
-    folder = None if os.environ.get("MLFLOW_TRACKING_URI") else local_path(lake.tracking)
-    place = (folder / "artifacts" / name).as_uri() if folder else None
+    root = artifact_root(lake, tracking_uri(lake))
+    place = f"{root}/{quote(name)}" if root else None
     return str(client.create_experiment(name, artifact_location=place))
 
 
@@ -198,7 +178,7 @@ def _log(client: Any, run: str, record: TrainingRecord) -> None:
             if name != "epoch" and isinstance(value, int | float)
         ]
     params = [
-        Param(name, str(value)[:500])
+        Param(name, hide(str(value))[:500])
         for name, value in record.params.items()
         if name not in known.params
     ]
@@ -208,7 +188,22 @@ def _log(client: Any, run: str, record: TrainingRecord) -> None:
     for start in range(0, len(params), 100):
         client.log_batch(run, params=params[start : start + 100])
     for name, value in record.tags.items():
-        client.set_tag(run, name, value)
+        client.set_tag(run, name, hide(value))
+
+
+def _copy(client: Any, lake: Lake, run: str, bundle: str) -> str:
+    """Give a run a copy of its bundle; return where MLflow's own tools find the model.
+
+    That is the bundle itself where the run's artifacts would land in another lake, or in a folder
+    that nobody named.
+    """
+    artifacts = str(client.get_run(run).info.artifact_uri)
+    if not takes_copies(artifact_root(lake, tracking_uri(lake)), artifacts):
+        logger.info("run %s: its artifacts would go to %s; not copied there", run, artifacts)
+        return bundle
+    with tempfile.TemporaryDirectory() as scratch:
+        client.log_artifacts(run, str(_fetch(bundle, Path(scratch))), "bundle")
+    return f"{artifacts}/bundle"
 
 
 def _fetch(bundle: str, scratch: Path) -> Path:
@@ -216,23 +211,22 @@ def _fetch(bundle: str, scratch: Path) -> Path:
     if local is not None:
         return local
     place = Folder(bundle)
-    for name in place.names():
-        (scratch / name).write_bytes(place.read(name) or b"")
+    for name in place.all_names():
+        file = scratch / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(place.read(name) or b"")
     return scratch
 
 
-def _relative(lake: Lake, bundle: str) -> str:
-    # Relative to the lake, so that a lake may be moved.
-    return bundle.removeprefix(f"{lake.root}/")
-
-
 def _version(lake: Lake, found: Any) -> ModelVersion:
+    # Relative to the lake, so that a lake may be moved. Versions of old lakes have only MLflow's
+    # own place of the copy, an absolute one.
     bundle = str(found.tags.get(BUNDLE_TAG) or found.source)
     inside = "://" not in bundle and not bundle.startswith(("/", "file:"))
     return ModelVersion(
         name=str(found.name),
         version=int(found.version),
-        bundle=f"{lake.root}/{bundle}" if inside else bundle,
+        bundle=f"{lake.root}/{bundle}" if inside else in_lake(lake, bundle),
         run_id=str(found.tags.get(RUN_TAG, "")),
     )
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from pipelines.config.train import Train
     from pipelines.lake.snapshot import Snapshot
+    from pipelines.own_code import OwnCode
     from pipelines.registry.bundle import Bundle
     from pipelines.registry.champion import RegisteredModel
     from pipelines.training.trials import Data
@@ -38,12 +39,12 @@ def run(run: Run) -> StageResult:
     from pipelines.registry.champion import register
     from pipelines.registry.folder import Folder
     from pipelines.registry.record import training_record
-    from pipelines.registry.tracking import tracking_uri
+    from pipelines.registry.store import ready
     from pipelines.training.checkpoint import Checkpoints
     from pipelines.training.trials import TRIALS
 
     watch = Stopwatch()
-    tracking_uri(run.lake)  # a lake without one is told before hours of training, not behind them
+    ready(run.lake)  # what is wrong with MLflow is told before hours of training, not behind them
     tables: dict[str, int] = run.resolve("train", lambda: _look(run))
     place = run.lake.training(run.pipeline.name, run.run_id)
     folder = f"{place}/bundle"
@@ -102,7 +103,7 @@ def _train(run: Run, tables: dict[str, int], watch: Stopwatch) -> Bundle:
     from pipelines.registry.record import manifest
     from pipelines.training.labels import check_labels
     from pipelines.training.models import check_model
-    from pipelines.training.models.probe import check_output
+    from pipelines.training.models.probe import check_own_model
     from pipelines.training.trials import Data, alone
 
     settings, name = run.pipeline.train, run.pipeline.name
@@ -115,11 +116,12 @@ def _train(run: Run, tables: dict[str, int], watch: Stopwatch) -> Bundle:
     check_labels(read_at(run.spark, run.lake, table, version), settings)
     if settings.search is None:
         check_model(settings.model, settings.options, spec.inputs)
-        check_output(settings.model, spec.inputs, settings.options, settings.outputs)
+        check_own_model(settings, spec.inputs)
     counts = _class_counts(run, table, version, "train")
     whole = Data("", snapshots, spec.inputs, tables, counts)
     settings, judged = _judge(run, whole, _folds(run, tables))
-    trained = _launch(run, whole.work(alone(settings), run.lake.training(name, run.run_id)))
+    work = whole.work(alone(settings), run.lake.training(name, run.run_id))
+    trained = _launch(run, work)
     found = {
         "training_set": table,
         "inputs": [one.model_dump(mode="json") for one in spec.inputs],
@@ -138,6 +140,7 @@ def _train(run: Run, tables: dict[str, int], watch: Stopwatch) -> Bundle:
         history=trained.history,
         evaluation=trained.evaluation,
         snapshots={split: json.loads(one.to_json()) for split, one in whole.snapshots.items()},
+        code=work.code,
     )
 
 
@@ -235,16 +238,25 @@ def _snapshots(run: Run, table: str, version: int, splits: Sequence[str]) -> dic
 
 
 def _check_same(run: Run, bundle: Bundle, tables: dict[str, int]) -> None:
+    from pipelines.own_code import own_code
     from pipelines.training.work import MAY_CHANGE
 
+    code = own_code(bundle.manifest.get("settings", {}).get("model"))
     now = run.pipeline.train.model_dump(mode="json", exclude=MAY_CHANGE)
     then = bundle.manifest.get("asked", {})
     differing = [f"train.{key}" for key in now if now[key] != then.get(key)]
+    if bundle.code is not None and code != bundle.code:
+        differing.append(f"the code of train.model in {', '.join(_changed(bundle.code, code))}")
     if differing or bundle.tables != tables:
         raise TrainingError(
             f"run {run.run_id} has trained before with other settings or tables: "
             f"{', '.join(differing) or bundle.tables}. Train under a new run id."
         )
+
+
+def _changed(was: OwnCode, now: OwnCode | None) -> list[str]:
+    before, after = was.hashes, now.hashes if now else {}
+    return sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
 
 
 def _result(run: Run, bundle: Bundle, registered: RegisteredModel, watch: Stopwatch) -> StageResult:

@@ -72,7 +72,7 @@ def search(judge: Judge, settings: Train, data: Sequence[Data], tell: Tell) -> O
     where all diverged.
     """
     from pipelines.training.models import check_model
-    from pipelines.training.models.probe import check_output
+    from pipelines.training.models.probe import check_own_model
 
     rules = settings.search
     if rules is None:
@@ -84,7 +84,7 @@ def search(judge: Judge, settings: Train, data: Sequence[Data], tell: Tell) -> O
             check_batch(one, rows)
     probed = {(one.model, json.dumps(one.options, sort_keys=True)): one for _, one in candidates}
     for one in probed.values():
-        check_output(one.model, data[0].inputs, one.options, one.outputs)
+        check_own_model(one, data[0].inputs)
     trials = []
     for number, (params, one) in enumerate(candidates, start=1):
         said = ", ".join(f"{key}={value}" for key, value in params.items())

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.config.train import Train
 from pipelines.errors import NotFiniteLoss, SettingsError
 from pipelines.features.spec import ModelInput
+from pipelines.own_code import OwnCode, own_code
 from pipelines.registry.folder import Folder
 from pipelines.training.checkpoint import Checkpoints
 from pipelines.training.labels import class_weights
@@ -54,8 +55,17 @@ class Data:
         kept = {split: one for split, one in self.snapshots.items() if split != "test"}
         return replace(self, snapshots=kept)
 
-    def work(self, settings: Train, folder: str, judged_on: str = "test") -> Work:
-        """Return the training on these rows, with checkpoints in a folder."""
+    def work(
+        self,
+        settings: Train,
+        folder: str,
+        judged_on: str = "test",
+        code: OwnCode | None = None,
+    ) -> Work:
+        """Return the training on these rows, with checkpoints in a folder.
+
+        `code` is that of a model of the user's own, where it is not to be what lies on the path.
+        """
         rows = FeedRows(self.snapshots, self.inputs, settings)
         return Work(
             settings,
@@ -65,6 +75,7 @@ class Data:
             self.versions,
             judged_on=judged_on,
             class_weights=class_weights(settings, self.class_counts),
+            code=code or own_code(settings.model),
         )
 
 

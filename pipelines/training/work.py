@@ -8,6 +8,7 @@ from typing import Any
 
 from pipelines.config.train import Train
 from pipelines.features.spec import ModelInput
+from pipelines.own_code import OwnCode, using
 from pipelines.registry.provenance import cpu
 from pipelines.training.checkpoint import Checkpoints
 from pipelines.training.loop import Loop, OnStep, Surroundings
@@ -39,11 +40,14 @@ class Work:
     """The split that the trained model is evaluated on."""
     class_weights: Sequence[float] | None = None
     """What `labels.class_weights` makes of the settings and the training split's counts."""
+    code: OwnCode | None = None
+    """The code of a model of the user's own."""
 
     @property
     def facts(self) -> dict[str, Any]:
         """What must not change between a checkpoint and the training that goes on from it."""
         return {
+            **({"own_code": self.code.digest} if self.code else {}),
             **self.settings.model_dump(mode="json", exclude=MAY_CHANGE),
             "versions": dict(self.versions),
             "inputs": [[one.name, one.kind, one.cardinality, one.shape] for one in self.inputs],
@@ -90,6 +94,11 @@ class Trained:
 
 def train_rank(rank: Rank, work: Work) -> Trained:
     """Train as one rank and evaluate the model; every rank returns the same."""
+    with using(work.code):
+        return _train_rank(rank, work)
+
+
+def _train_rank(rank: Rank, work: Work) -> Trained:
     import keras
 
     from pipelines.training.models import build_model

@@ -21,6 +21,7 @@ from pipelines.registry.champion import (
     model_of_run,
     register,
 )
+from pipelines.registry.store import open_client, tracking_uri
 
 # MLflow and what it stands on warn of their own use of libraries.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -74,7 +75,7 @@ def test_the_same_run_is_registered_once(store: Lake) -> None:
 
 def test_mlflow_holds_parameters_metrics_by_epoch_and_the_bundle(store: Lake) -> None:
     train(store, "held", "run-held")
-    client = tracking._client(store)
+    client = open_client(store)
     experiment = client.get_experiment_by_name("toy")
     (run,) = client.search_runs([experiment.experiment_id], "tags.`tidemill.run_id` = 'run-held'")
     assert run.info.run_name == "run-held"
@@ -95,25 +96,40 @@ def test_without_a_champion_the_error_says_what_to_run(store: Lake) -> None:
         candidate(store, "unknown")
 
 
-def test_a_lake_that_was_moved_keeps_its_champion(store: Lake, tmp_path: Path) -> None:
-    make_champion(store, train(store, "moved", "run-m"))
-    shutil.copytree(store.root, tmp_path / "elsewhere")
-    found = champion(Lake(str(tmp_path / "elsewhere")), "moved")
-    assert found.bundle.startswith(str(tmp_path / "elsewhere"))
-    assert load_bundle(found.bundle).run_id == "run-m"
+def test_a_copied_lake_needs_and_touches_nothing_of_the_one_it_was_made_of(
+    tmp_path: Path,
+) -> None:
+    original, copy = Lake(str(tmp_path / "here")), Lake(str(tmp_path / "a copy"))
+    make_champion(original, train(original, "m", "run-1"))
+    shutil.copytree(original.root, copy.root)
+    shutil.move(original.root, tmp_path / "gone")
+    found = champion(copy, "m")
+    assert found.bundle.startswith(copy.root)
+    assert load_bundle(found.bundle).run_id == "run-1"
+    assert train(copy, "m", "run-2").version == 2
+    assert not Path(original.root).exists(), "nothing was written where the copy came from"
+    client = open_client(copy)
+    places = [one.info.artifact_uri for one in client.search_runs(["1"])]
+    places += [one.source for one in client.search_model_versions("name = 'm'")]
+    places += [one.artifact_location for one in client.search_experiments()]
+    own = Path(copy.tracking).as_uri()
+    assert len(places) == 6
+    assert all(place.startswith(own) for place in places), places
+    names = [one.path for one in client.list_artifacts(client.search_runs(["1"])[0].info.run_id)]
+    assert names == ["bundle"]
 
 
 def test_a_lake_elsewhere_needs_a_server() -> None:
     with pytest.raises(SettingsError, match="Set MLFLOW_TRACKING_URI"):
-        tracking.tracking_uri(Lake("s3a://bucket/lake"))
+        tracking_uri(Lake("s3a://bucket/lake"))
 
 
 def test_a_server_named_in_the_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracking.example:5000")
-    assert tracking.tracking_uri(Lake("/lake")) == "http://tracking.example:5000"
+    assert tracking_uri(Lake("/lake")) == "http://tracking.example:5000"
 
 
 def test_mlflow_speaks_up_only_to_warn(store: Lake) -> None:
-    tracking._client(store)
+    open_client(store)
     assert logging.getLogger("mlflow.store.db.utils").getEffectiveLevel() >= logging.WARNING
     assert logging.getLogger("alembic.runtime.migration").getEffectiveLevel() >= logging.WARNING

@@ -69,23 +69,23 @@ def test_labels_out_of_range_are_told_with_column_values_and_rows(spark) -> None
 def test_a_model_of_ones_own_with_a_wrong_shape_is_told_before_ranks_start() -> None:
     import sys
 
-    from pipelines.training.models.probe import check_output
+    from pipelines.training.models.probe import check_own_model
 
     loaded = "tensorflow" in sys.modules
     name = "tests.training.test_models:logistic"
-    check_output(name, TABULAR, {"bias": False}, 1)
+    check_own_model(Train(model=name, options={"bias": False}), TABULAR)
     with pytest.raises(TrainingError, match=r"shape \(None, 1\); expected \(None, 3\), one logit"):
-        check_output(name, TABULAR, {}, 3)
+        check_own_model(Train(model=name, **CLASSES), TABULAR)
     assert ("tensorflow" in sys.modules) == loaded, "the driver keeps out of it"
 
 
 @pytest.mark.tensorflow
 def test_a_model_of_ones_own_that_fails_is_told_with_its_error() -> None:
-    from pipelines.training.models.probe import check_output
+    from pipelines.training.models.probe import check_own_model
 
     name = "tests.training.test_labels:broken"
     with pytest.raises(TrainingError, match=r"could not be built: .*ZeroDivisionError"):
-        check_output(name, TABULAR, {}, 1)
+        check_own_model(Train(model=name), TABULAR)
 
 
 def broken(inputs):

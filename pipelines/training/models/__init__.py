@@ -55,7 +55,7 @@ def model_function(name: str) -> Callable[..., Any]:
     except (ImportError, AttributeError) as error:
         raise SettingsError(
             f"`train.model: {name}` can't be found: {error}. Expected `module:function` with a "
-            "module that Python finds on driver and executors."
+            "module that Python finds on the driver: `PYTHONPATH=FOLDER tidemill ...`."
         ) from error
     return found
 

@@ -1,0 +1,147 @@
+"""What must not be shown: credentials in addresses, in settings by their names, in the environment.
+
+`hide` is applied at every door by which text leaves: the messages of errors, log records of all
+libraries, traces, run records, manifests, what MLflow is told.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+HIDDEN = "***"
+
+_LAST = ("password", "passwd", "passphrase", "pwd", "secret", "token", "credential", "credentials")
+_PAIRS = tuple(
+    f" {pair} "
+    for pair in (
+        *("access key", "secret key", "api key", "account key", "private key", "encryption key"),
+        *("client secret", "azure sas", "session token", "shared key"),
+    )
+)
+_ABOUT = ("env", "file", "path", "provider", "class", "type", "name", "id", "regex", "length")
+"""Last words of keys that tell where a credential is, or what kind, but don't hold it."""
+_IN_QUERIES = ("sig", "signature", "apikey", "accesskey", "accountkey", "awsaccesskeyid", "auth")
+"""More names by which an address gives one."""
+
+_URI = re.compile(r"\b([A-Za-z][\w+.-]*:)//([^\s\"'<>]+)")
+# A password may hold what an address may not. A host with its port is no user, unless Amazon's.
+_USER = re.compile(
+    r"(?!(?!A[KS]IA)(?:\[[\w:.]*\]|[\w.-]*):\d{1,5}(?:[/?#]|$))"
+    r"(?:[^/?#@:]*:[^?#]*|[^/?#]*|[^/?#@:]*:.*?)@"
+)
+_CONTAINERS = ("abfs:", "abfss:", "wasb:", "wasbs:")
+"""Schemes that name a container where others have a user."""
+_PAIR = re.compile(r"(?<![\w.-])([\w.-]+)=([^\s&;\"']+?)(?=[,)}\]]*(?:[\s&;\"']|$))")
+_IN_PROSE: tuple[re.Pattern[str], ...] = (
+    re.compile(r"(\bAuthorization[\"']?\s*[:=]\s*[\"']?)(?:\w+\s+)?[^\s\"',}]+", re.I),
+    re.compile(r"(\b(?:Bearer|Basic)\s+)[\w.~+/=-]{8,}"),
+    re.compile(r"(jdbc:[\w:]+:)[^/@\s:]+/[^/@\s]+(?=@)", re.I),  # user/password@host
+    re.compile(r"(-D[\w.]*(?:password|secret|token)=)\S+", re.I),
+    re.compile(r"()\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
+    re.compile(
+        r"(-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(?=-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.S
+    ),
+)
+_SHORTEST = 6
+"""Shorter values of the environment are words that stand elsewhere too."""
+
+
+def hide(text: str) -> str:
+    """Return a text with `***` in the place of credentials.
+
+    The user part of an address goes as a whole, what follows a telling name (`password=`, `sig=`)
+    goes up to the next separator, and so does each value that the environment holds under such a
+    name.
+    """
+    if "@" in text or "//" in text:
+        text = _URI.sub(_hidden_user, text)
+    if "=" in text:
+        text = _PAIR.sub(_hidden_value, text)
+    for pattern in _IN_PROSE:
+        text = pattern.sub(rf"\g<1>{HIDDEN}", text)
+    for secret in _of_environment(tuple(os.environ.items())):
+        if secret in text:
+            text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", HIDDEN, text)
+    return text
+
+
+def hide_in(value: Any) -> Any:
+    """Return nested JSON values with `hide` applied to each text."""
+    if isinstance(value, dict):
+        return {key: hide_in(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [hide_in(one) for one in value]
+    return hide(value) if isinstance(value, str) else value
+
+
+def names_credential(key: str) -> bool:
+    """Tell whether a key's name says that its value is a credential."""
+    words = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", key)
+    words = " ".join(re.split(r"[^A-Za-z0-9]+", words)).lower().strip()
+    last = words.rpartition(" ")[2]
+    if last in _ABOUT or "secret key ref" in words:
+        return False
+    return last in _LAST or any(pair in f" {words} " for pair in _PAIRS)
+
+
+def hide_in_logs() -> None:
+    """Have every log record of this process hide credentials, whichever library writes it."""
+    before = logging.getLogRecordFactory()
+    if getattr(before, "hides", False):
+        return
+
+    def make(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        record = before(*args, **kwargs)
+        try:
+            said = record.getMessage()
+        except Exception:  # the handler tells of a message that doesn't fit its arguments
+            return record
+        hidden = hide(said)
+        if hidden != said:
+            record.msg, record.args = hidden, ()
+        if record.exc_info and record.exc_info[0] is not None:
+            record.exc_text = hide(logging.Formatter().formatException(record.exc_info))
+        return record
+
+    make.hides = True  # type: ignore[attr-defined]
+    logging.setLogRecordFactory(make)
+
+
+def _hidden_user(found: re.Match[str]) -> str:
+    scheme, rest = found[1], found[2]
+    if scheme.lower() in _CONTAINERS:
+        return found[0]
+    # The last one: a password may hold it. Behind a `?` or `#` it is no user's.
+    at = _USER.match(rest)
+    return f"{scheme}//{HIDDEN}@{rest[at.end() :]}" if at else found[0]
+
+
+def _hidden_value(found: re.Match[str]) -> str:
+    name = found[1]
+    is_telling = names_credential(name) or name.lower().rpartition("-")[2] in _IN_QUERIES
+    return f"{name}={HIDDEN if is_telling else _PAIR.sub(_hidden_value, found[2])}"
+
+
+@lru_cache(maxsize=1)
+def _of_environment(variables: tuple[tuple[str, str], ...]) -> list[str]:
+    """Return the secrets that variables hold, as they stand there and as addresses spell them."""
+    found = set()
+    for name, value in variables:
+        if names_credential(name) or name.startswith("TIDEMILL_SECRET_"):
+            found.add(value)
+        elif "://" in value and "@" in value:
+            found.add(_password(value))
+    spelled = {one for secret in found for one in (secret, quote(secret, safe=""), unquote(secret))}
+    return sorted((one for one in spelled if len(one) >= _SHORTEST), key=len, reverse=True)
+
+
+def _password(address: str) -> str:
+    try:
+        return urlsplit(address).password or ""
+    except ValueError:
+        return ""
