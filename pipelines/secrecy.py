@@ -10,6 +10,7 @@ import logging
 import os
 import re
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
@@ -133,7 +134,8 @@ def _of_environment(variables: tuple[tuple[str, str], ...]) -> list[str]:
     found = set()
     for name, value in variables:
         if names_credential(name) or name.startswith("TIDEMILL_SECRET_"):
-            found.add(value)
+            # The working folder is in `PWD`, and a key file's path is no key.
+            found.add("" if name == "PWD" or Path(value).exists() else value)
         elif "://" in value and "@" in value:
             found.add(_password(value))
     spelled = {one for secret in found for one in (secret, quote(secret, safe=""), unquote(secret))}

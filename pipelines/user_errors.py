@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pipelines import errors
 from pipelines.errors import FeatureError, LakeError, SettingsError, TidemillError
 from pipelines.run import Run
 
@@ -31,6 +32,9 @@ _USERS_WORDS = {
 """Words in a Java exception that mean: the place, not the program, is at fault."""
 
 _SPARKS = ("pyspark.", "py4j.")
+_WITH_MODELS = ("promote", "score", "monitor")
+"""Stages whose Python workers load a model and decode its inputs."""
+_RAISED = re.compile(r"^pipelines\.errors\.(\w+): (.+?)(?=\n\s*\n|\n\s+at |\Z)", re.M | re.S)
 
 
 @contextmanager
@@ -56,6 +60,18 @@ def user_errors(stage: str, run: Run) -> Iterator[None]:
         if translated is None:
             raise
         raise translated from error
+
+
+def _told_by_worker(text: str) -> TidemillError | None:
+    """Return the error of ours that a Python worker ended with, as Spark quotes it."""
+    raised = _RAISED.findall(text)
+    if not raised:
+        return None
+    name, message = raised[-1]
+    kind = getattr(errors, name, None)
+    if not (isinstance(kind, type) and issubclass(kind, TidemillError)):
+        return None
+    return kind(message.strip())
 
 
 def _may_quote_values(error: Exception, stage: str, run: Run) -> bool:
@@ -91,6 +107,9 @@ def _translate(error: Exception, stage: str, run: Run) -> TidemillError | None:
             )
     from pyspark.errors import AnalysisException
 
+    told = _told_by_worker(text) if stage in _WITH_MODELS else None
+    if told is not None:
+        return told
     if isinstance(error, AnalysisException) and stage in ("clean", "featurize"):
         said = text.split("\n\nJVM stacktrace")[0].split(";\n")[0].strip()
         where = f"`{stage}` in conf/{run.pipeline.name}/pipeline.yml"

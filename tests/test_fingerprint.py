@@ -42,7 +42,12 @@ def test_it_depends_on_the_users_own_functions(flights, tmp_path, monkeypatch):
     for text in ("build = 1", "build = 2"):
         module.write_text(text)
         found.add(fingerprint(pipeline, ("featurize",)))
-    assert len(found) == 2
+    (tmp_path / "my_shop_parts.py").write_text("X = 1")
+    module.write_text("from my_shop_parts import X")
+    found.add(fingerprint(pipeline, ("featurize",)))
+    (tmp_path / "my_shop_parts.py").write_text("X = 2")
+    found.add(fingerprint(pipeline, ("featurize",)))
+    assert len(found) == 4, "what it imports from beside it counts too"
     assert "my_shop_features" not in sys.modules
 
 

@@ -81,6 +81,9 @@ def test_no_password_of_an_address_is_shown(scheme: str, user: str, password: st
 def test_secrets_of_the_environment_are_hidden_however_they_are_spelled(monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "s3cret/word")
     monkeypatch.setenv("HTTPS_PROXY", "http://me:prox%2Fword@proxy:3128")
+    monkeypatch.setenv("PWD", "/work/folder")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", __file__)
+    assert hide(f"/work/folder/x and {__file__}") == f"/work/folder/x and {__file__}"
     assert hide("tried s3cret/word and s3cret%2Fword, prox/word") == "tried *** and ***, ***"
 
 

@@ -14,6 +14,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from pipelines.lake.catalog import Lake, Table
+from pipelines.lake.places import absolute, relative
 from pipelines.lake.rows import rows_of
 from pipelines.lake.write import append_once
 from pipelines.run import Run, StageResult
@@ -77,7 +78,9 @@ class Hashes:
 def keep(run: Run, record: RunRecord) -> int:
     """Append a record to the runs table; return the table's version."""
     row = asdict(record)
-    row["details"] = json.dumps(hide_in(record.details), sort_keys=True, default=str)
+    row["details"] = json.dumps(
+        relative(run.lake, hide_in(record.details)), sort_keys=True, default=str
+    )
     for name in ("read", "written", "counts"):
         row[name] = {key: int(value) for key, value in row[name].items()}
     df = run.spark.createDataFrame([row], _schema()).coalesce(1)
@@ -102,13 +105,13 @@ def _schema() -> StructType:
 def read_records(lake: Lake) -> list[RunRecord]:
     """Return all records of a lake, oldest first; none where nothing has run. Needs no Spark."""
     rows = rows_of(lake, TABLE)
-    return sorted((_record(row) for row in rows), key=lambda one: one.started_at)
+    return sorted((_record(lake, row) for row in rows), key=lambda one: one.started_at)
 
 
-def _record(row: dict[str, Any]) -> RunRecord:
+def _record(lake: Lake, row: dict[str, Any]) -> RunRecord:
     for name in ("read", "written", "counts"):
         row[name] = dict(row[name] or [])
-    row["details"] = json.loads(row["details"])
+    row["details"] = absolute(lake, json.loads(row["details"]))
     row["started_at"] = row["started_at"].replace(tzinfo=dt.UTC)
     # Rows of an older release have nothing in newer fields; those of a newer one have more fields.
     known = {one.name for one in fields(RunRecord)}

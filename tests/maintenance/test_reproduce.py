@@ -206,8 +206,25 @@ def test_bits_are_asked_for_only_where_everything_is_as_it_was():
         "cpu was x86_64 A, is x86_64 B",
         "keras was 3, is 3.1",
     )
+    code = {**then, "code": {"package": "a" * 64}}
+    assert unlike(code, now, {"keras": "3"}, {"package": "a" * 64}) == ()
+    assert unlike(code, now, {"keras": "3"}, {"package": "b" * 64}) == (
+        "tidemill's code was aaaaaaaaaaaa, is bbbbbbbbbbbb",
+    )
     lost = {**then, "training": {"threads": 1, "ranks": 1}}
     assert unlike(lost, {**now, "ranks": 1}, {"keras": "3"}) == (
         "cpu was not recorded, is x86_64 A",
         "it began with 2 ranks and ended with 1",
     )
+
+
+def test_what_differs_of_the_project_is_noted():
+    was = {"commit": "a" * 40, "is_dirty": False}
+    dirty = {"commit": "a" * 40, "is_dirty": True, "difference": "d" * 64}
+    assert reproducing._project_notes(was, was) == []
+    assert reproducing._project_notes(was, dirty) == [
+        "the project was at commit aaaaaaaaaaaa, "
+        "is at commit aaaaaaaaaaaa with changes dddddddddddd"
+    ]
+    (note,) = reproducing._project_notes({"commit": "a" * 40}, {})
+    assert "whether with changes is not recorded), is under no git" in note
