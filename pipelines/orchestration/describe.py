@@ -7,6 +7,7 @@ hold Airflow's templates (Jinja), which Airflow renders for each run.
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,12 +23,18 @@ STAGES_OF_DAG: dict[str, tuple[str, ...]] = {
     "monitor": ("monitor",),
 }
 DATED = frozenset({("prepare", "featurize"), ("score", "score"), ("monitor", "monitor")})
-"""Tasks that follow the logical date; the others follow progress or take all there is."""
+"""Tasks that follow the run's day; the others follow progress or take all there is."""
 WAITS_FOR: dict[str, str] = {"score": "prepare", "monitor": "score"}
-"""A DAG that works on what another one wrote for the same logical date."""
+"""A DAG that works on what another one wrote for the same day."""
 
-# A run id of Airflow holds `:` and `+`, which a Hadoop path can't.
-RUN_ID = "{{ dag.dag_id }}-{{ run_id | replace(':', '-') | replace('+', '-') }}"
+# A run id of Airflow holds `:` and `+`, which a Hadoop path can't. A retry goes on with what its
+# run resolved; after a clear, asked for when data or settings were mended, it resolves anew.
+RUN_ID = (
+    "{{ dag.dag_id }}-{{ run_id | replace(':', '-') | replace('+', '-') }}"
+    "{{ '-clear%d' % dag_run.clear_number if dag_run.clear_number else '' }}"
+)
+DAY_MACRO = "local_day"
+"""Name of the function in templates that returns a run's day: `local_day(dag_run, params)`."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +56,15 @@ class DagDescription:
     """One DAG. A run of it covers one local day; it starts when that day has ended."""
 
     dag_id: str
+    pipeline: str
     description: str
     schedule: str | None
     start_date: dt.date
     end_date: dt.date | None
     """The last day that is scheduled, if there is one."""
     timezone: str
+    starts_at: dt.time
+    """When on the days of the schedule a run begins to work."""
     tasks: tuple[TaskDescription, ...]
     retries: int
     retry_delay_seconds: float
@@ -64,16 +74,33 @@ class DagDescription:
     waits_for_task: str | None = None
     """The last task of that DAG."""
 
+    @property
+    def is_dated(self) -> bool:
+        """Whether a run of it is for one day."""
+        return self.waits_for is not None or any("--date" in one.arguments for one in self.tasks)
 
-def logical_date(timezone: str, days_before: int = 0) -> str:
-    """Return the template of a run's local day, or a day before it, as `YYYY-MM-DD`.
 
-    A scheduled run's logical date is the start of the day it covers; a run by hand covers the day
-    of the logical date that was given to it, or else the day it was asked for.
+def day_template(days_before: int = 0) -> str:
+    """Return the template of a run's local day, or a day before it, as `YYYY-MM-DD`."""
+    earlier = f", {days_before}" if days_before else ""
+    return f"{{{{ {DAY_MACRO}(dag_run, params{earlier}) }}}}"
+
+
+def days_and_time(cron: str | None) -> tuple[str | None, dt.time]:
+    """Cut a cron expression into its days, at midnight, and the one time of day that it names.
+
+    The bounds of a backfill are midnights: a schedule of 03:30 would lose their last day. An
+    expression of another form (a preset, several times a day) stays as it is.
     """
-    moment = "(logical_date or dag_run.run_after)"
-    earlier = f".subtract(days={days_before})" if days_before else ""
-    return f"{{{{ {moment}.in_timezone('{timezone}'){earlier}.to_date_string() }}}}"
+    found = re.fullmatch(r"(\d{1,2})\s+(\d{1,2})\s+(\S+\s+\S+\s+\S+)", (cron or "").strip())
+    try:
+        return (
+            (f"0 0 {found[3]}", dt.time(int(found[2]), int(found[1])))
+            if found
+            else (cron, dt.time())
+        )
+    except ValueError:  # no time: Airflow says so when it reads the expression
+        return cron, dt.time()
 
 
 def _tasks(pipeline: Pipeline, kind: str, extra: Sequence[str]) -> tuple[TaskDescription, ...]:
@@ -82,17 +109,17 @@ def _tasks(pipeline: Pipeline, kind: str, extra: Sequence[str]) -> tuple[TaskDes
     for stage in STAGES_OF_DAG[kind]:
         arguments = [pipeline.name, "--run-id", RUN_ID]
         if (kind, stage) in DATED:
-            arguments += ["--date", logical_date(pipeline.timezone)]
+            arguments += ["--date", day_template()]
         if (kind, stage) == ("prepare", "featurize") and label_days:
             # Labels of the last days have arrived since; their rows are made again with them.
-            arguments += ["--since", logical_date(pipeline.timezone, label_days)]
+            arguments += ["--since", day_template(label_days)]
         upstream = tasks[-1].task_id if tasks else None
         tasks.append(TaskDescription(stage, (*arguments, *extra), upstream))
     return tuple(tasks)
 
 
 def _waits_for(schedule: Schedule, kind: str) -> str | None:
-    """Name the DAG that `kind` waits for: only runs on the same clock share a logical date."""
+    """Name the DAG that `kind` waits for: only those on one clock have runs for the same days."""
     before = WAITS_FOR.get(kind)
     own = getattr(schedule, kind)
     same_clock = before is not None and own is not None and own == getattr(schedule, before)
@@ -114,14 +141,19 @@ def describe(pipeline: Pipeline, extra_arguments: Sequence[str] = ()) -> tuple[D
     dags = []
     for kind, stages in STAGES_OF_DAG.items():
         before = _waits_for(schedule, kind)
+        days, starts_at = getattr(schedule, kind), dt.time()
+        if any(kind == dated for dated, _ in DATED):
+            days, starts_at = days_and_time(days)
         dags.append(
             DagDescription(
                 dag_id=f"{pipeline.name}_{kind}",
+                pipeline=pipeline.name,
                 description=f"{pipeline.description or pipeline.name}: {', '.join(stages)}",
-                schedule=getattr(schedule, kind),
+                schedule=days,
                 start_date=schedule.start_date,
                 end_date=schedule.end_date,
                 timezone=pipeline.timezone,
+                starts_at=starts_at,
                 tasks=_tasks(pipeline, kind, extra_arguments),
                 retries=schedule.retries,
                 retry_delay_seconds=schedule.retry_delay_seconds,

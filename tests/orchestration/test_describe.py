@@ -5,10 +5,11 @@ import subprocess
 import sys
 
 import pytest
+from jinja2 import Template
 
 from pipelines.config.load import load_pipeline
 from pipelines.errors import SettingsError
-from pipelines.orchestration.describe import describe
+from pipelines.orchestration.describe import days_and_time, describe
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def test_tasks_of_a_dag_follow_each_other_in_the_order_of_the_stages(dags):
     assert dags["flights_train"].tasks[2].application == "spark_jobs/train.py"
 
 
-def test_only_stages_that_follow_the_logical_date_are_given_one(dags):
+def test_only_stages_that_follow_a_day_are_given_one(dags):
     dated = {
         (name, task.task_id)
         for name, dag in dags.items()
@@ -42,18 +43,25 @@ def test_only_stages_that_follow_the_logical_date_are_given_one(dags):
         ("flights_monitor", "monitor"),
     }
     score = dags["flights_score"].tasks[0]
-    assert score.arguments[-1] == (
-        "{{ (logical_date or dag_run.run_after).in_timezone('America/New_York').to_date_string() }}"
-    )
+    assert score.arguments[-1] == "{{ local_day(dag_run, params) }}"
+    assert [name for name, dag in dags.items() if not dag.is_dated] == ["flights_train"]
+
+
+def test_the_run_id_is_that_of_a_retry_and_another_after_a_clear(dags):
+    def run_id(clear_number):
+        text = Template(dags["flights_score"].tasks[0].arguments[2]).render(
+            dag={"dag_id": "flights_score"},
+            run_id="backfill__2013-12-02T05:00:00+00:00",
+            dag_run={"clear_number": clear_number},
+        )
+        return text.removeprefix("flights_score-backfill__2013-12-02T05-00-00-00-00")
+
+    assert [run_id(number) for number in (None, 0, 1, 2)] == ["", "", "-clear1", "-clear2"]
 
 
 def test_the_days_whose_labels_may_have_arrived_are_made_again(dags):
     featurize = dags["flights_prepare"].tasks[2]
-    assert featurize.arguments[-2:] == (
-        "--since",
-        "{{ (logical_date or dag_run.run_after)"
-        ".in_timezone('America/New_York').subtract(days=3).to_date_string() }}",
-    )
+    assert featurize.arguments[-2:] == ("--since", "{{ local_day(dag_run, params, 3) }}")
 
 
 def test_a_training_featurizes_all_days_before_it_normalizes_them(dags):
@@ -66,6 +74,21 @@ def test_a_dag_waits_for_the_one_before_only_where_both_run_on_the_same_clock(da
     assert dags["flights_score"].waits_for_task == "featurize"
     hourly = load_pipeline("flights", overrides=["schedule.prepare=0 6 * * *"])
     assert describe(hourly)[2].waits_for is None
+
+
+@pytest.mark.parametrize(
+    ("cron", "days", "time"),
+    [
+        ("30 3 * * *", "0 0 * * *", dt.time(3, 30)),
+        ("5 23 * * 1-5", "0 0 * * 1-5", dt.time(23, 5)),
+        ("@daily", "@daily", dt.time()),
+        ("0 */6 * * *", "0 */6 * * *", dt.time()),
+        ("0 99 * * *", "0 99 * * *", dt.time()),
+        (None, None, dt.time()),
+    ],
+)
+def test_a_schedule_is_cut_into_days_and_a_time_so_that_a_backfill_loses_no_day(cron, days, time):
+    assert days_and_time(cron) == (days, time)
 
 
 def test_extra_arguments_reach_every_job():
