@@ -19,17 +19,25 @@ def validate(
     """Check pipelines without Spark: settings, every overlay, the files they name, profiles."""
     from pipelines.config import check
     from pipelines.config.load import environments, load_pipeline, pipeline_names, project_root
+    from pipelines.errors import SettingsError
     from pipelines.lake.session import check_profiles
+    from pipelines.training.models import BUILT_IN
 
     root = project_root()
     check_profiles(root)
-    for name in names or pipeline_names(root):
+    known = pipeline_names(root)
+    if not known:
+        raise SettingsError(
+            f"there are no pipelines: {root / 'conf'} holds no folder with a pipeline.yml. Run "
+            "tidemill in a project's folder, or name that in TIDEMILL_ROOT."
+        )
+    for name in names or known:
         pipeline = load_pipeline(name, env, tuple(overrides or ()))
-        check.check_files(pipeline)
-        check.check_function(pipeline)
         others = environments(pipeline.folder) if env is None else []
-        for other in others:
-            check.check_files(load_pipeline(name, other, tuple(overrides or ())))
+        for one in (pipeline, *(load_pipeline(name, o, tuple(overrides or ())) for o in others)):
+            check.check_files(one)
+            check.check_queries(one)
+            check.check_functions(one, sorted(BUILT_IN))
         overlays = f", overlays {' '.join(others)}" if others else ""
         print(f"{name}: {check.describe(pipeline)}{overlays}, ok")
 

@@ -8,9 +8,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 
 class Settings(BaseModel):
-    """Base of all settings: frozen, no unknown keys, attribute docstrings become descriptions."""
+    """Base of all settings: frozen, no unknown keys, attribute docstrings become descriptions.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    No number of a setting is NaN or infinite: all comparisons with such a bound pass, or none.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
 
 def _as_tuple(value: Any) -> Any:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from pipelines.config.functions import check_function
+from pipelines.config.load import decode
 from pipelines.config.pipeline import Pipeline
+from pipelines.config.sql_text import refuse_files
 from pipelines.errors import SettingsError, nearest
 
 
@@ -19,14 +24,32 @@ def check_files(pipeline: Pipeline) -> None:
         raise SettingsError("\n".join(lines))
 
 
-def check_function(pipeline: Pipeline) -> None:
-    """Raise SettingsError where `featurize.function` is not given as `module:function`."""
-    given = pipeline.featurize.function
-    module, _, function = (given or "a:b").partition(":")
-    if not (module and function.isidentifier()):
+def check_functions(pipeline: Pipeline, models: Sequence[str]) -> None:
+    """Raise SettingsError where settings name a model or a function that isn't there.
+
+    `models` are the built-in ones. Nothing is imported to look.
+    """
+    if pipeline.featurize.function is not None:
+        check_function("featurize.function", pipeline.featurize.function)
+    model = pipeline.train.model
+    if ":" in model:
+        check_function("train.model", model)
+    elif model not in models:
         raise SettingsError(
-            f"`featurize.function: {given}` should be like `my_package.features:build`."
+            f"`train.model: {model}` is unknown; expected one of {', '.join(models)} or "
+            f"`module:function`.{nearest(model, list(models))}"
         )
+
+
+def check_queries(pipeline: Pipeline) -> None:
+    """Raise SettingsError where a SQL file of `featurize` reads a file, or is no UTF-8."""
+    for name in pipeline.featurize.sql:
+        where = f"conf/{pipeline.name}/{name}"
+        text = decode((pipeline.folder / name).read_bytes(), where)
+        try:
+            refuse_files(text, where)
+        except ValueError as error:
+            raise SettingsError(f"{error}.") from None
 
 
 def describe(pipeline: Pipeline) -> str:

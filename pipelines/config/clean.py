@@ -9,6 +9,8 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from pipelines.config.base import Names, Settings
+from pipelines.config.names import TableName
+from pipelines.config.sql_text import Expression
 from pipelines.config.table_rules import TableRule
 from pipelines.errors import nearest
 
@@ -150,7 +152,7 @@ class Rule(Settings):
     """An expectation on silver rows."""
 
     name: str = Field(pattern=r"^\w+$")
-    check: str
+    check: Expression
     """SQL expression over the silver columns; a row passes unless it is false (null passes)."""
     severity: Severity = "quarantine"
     """warn: count it; quarantine: keep the row out of silver; fail: stop before any write."""
@@ -163,13 +165,13 @@ class Entity(Settings):
     """Source whose bronze rows it is made from."""
     key: Names
     columns: dict[str, Column]
-    derive: dict[str, str] = Field(default_factory=dict)
+    derive: dict[str, Expression] = Field(default_factory=dict)
     """Further columns as SQL expressions over the columns above, in order. A row in which one
     can't be evaluated is quarantined with `derive:<column>`."""
     rules: tuple[Rule, ...] = ()
     table_rules: tuple[TableRule, ...] = ()
     """Expectations on the table as a whole, judged by what a run is about to write."""
-    delete_when: str | None = None
+    delete_when: Expression | None = None
     """SQL condition on the newest row of a key: true removes the key from silver."""
     cluster_by: tuple[str, ...] = ()
     """Columns by which a new silver table is clustered."""
@@ -215,4 +217,4 @@ class Entity(Settings):
 class Clean(Settings):
     """Settings of the stage `clean`."""
 
-    entities: dict[str, Entity]
+    entities: dict[TableName, Entity]

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from pipelines.config.base import Names, Settings
+from pipelines.config.names import TableName
+from pipelines.config.sql_text import Expression
 from pipelines.config.table_rules import TableRule
 from pipelines.errors import nearest
 
@@ -23,7 +25,7 @@ class SourceDays(Settings):
     A row that was there before a change counts as well as the one after it.
     """
 
-    date: str | None = None
+    date: Expression | None = None
     """SQL expression over the table's columns: the first day that the row touches. Where it gives
     no day, all days are made again."""
     through: str | None = None
@@ -52,7 +54,7 @@ class SourceDays(Settings):
 class Featurize(Settings):
     """Settings of the stage `featurize`, which writes `gold.<table>`."""
 
-    table: str
+    table: TableName
     sql: tuple[str, ...] = ()
     """SQL files in the pipeline's folder, run in order. All but the last define a view of the
     file's name for those that follow; the last one gives the feature rows. They know `:since` and
@@ -60,7 +62,7 @@ class Featurize(Settings):
     function: str | None = None
     """`module:function(tables, since, until) -> DataFrame`, instead of `sql`. `tables` maps the
     names in `reads` to DataFrames; `since` and `until` are the first and last day asked for."""
-    reads: dict[str, str]
+    reads: dict[str, Expression]
     """Silver tables the queries may read, each with an SQL expression for the time at which its
     rows were available. Names are as in the queries, `silver.flights`."""
     key: Names

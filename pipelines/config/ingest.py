@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from pipelines.config.base import Settings
+from pipelines.config.names import TableName
 
 # The reader counts on these; a source can't set them.
 QUARANTINE_S_OWN = ("reasons", "quarantined_at")
@@ -192,13 +193,13 @@ class Source(Settings):
 class Ingest(Settings):
     """Settings of the stage `ingest`."""
 
-    sources: dict[str, Source]
+    sources: dict[TableName, Source]
 
     @field_validator("sources")
     @classmethod
     def _sources_name_tables(cls, value: dict[str, Source]) -> dict[str, Source]:
         for name in value:
-            if not name.isidentifier() or name.endswith(("_files", "_rejected")):
+            if name.endswith(("_files", "_rejected")):
                 raise ValueError(
                     f"'{name}' can't name a source: it becomes the table bronze.{name}, and "
                     "bronze.<source>_files and bronze.<source>_rejected are ingest's own"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -110,7 +111,25 @@ def load_document(
 def _read(file: Path, root: Path) -> Document:
     shown = str(file.relative_to(root))
     try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{shown} can't be read: {error}.") from error
-    return read_document(text, shown)
+        content = file.read_bytes()
+    except OSError as error:
+        raise SettingsError(f"{shown} can't be read: {error.strerror}.") from error
+    return read_document(decode(content, shown), shown)
+
+
+def decode(content: bytes, name: str) -> str:
+    """Return the text of a settings file; raise SettingsError where it isn't UTF-8.
+
+    A byte order mark is no part of the text.
+    """
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise SettingsError(f"{name}:1: is in UTF-16. Save it as UTF-8.")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        byte = content[error.start]
+        raise SettingsError(
+            f"{name}:{line}: the byte 0x{byte:02x} is no UTF-8, which settings are read as. Save "
+            "the file as UTF-8 (it may be in cp1252 or latin-1)."
+        ) from error

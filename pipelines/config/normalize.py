@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from pipelines.config.base import Settings
+from pipelines.config.names import TableName
 
 Range = tuple[dt.date, dt.date]
 
@@ -185,7 +186,7 @@ Split = Annotated[DateSplit | HashSplit, Field(discriminator="by")]
 class Normalize(Settings):
     """Settings of the stage `normalize`, which writes `gold.<training_set>`."""
 
-    training_set: str
+    training_set: TableName
     split: Split
     features: dict[str, Feature] = Field(min_length=1)
     row_group_rows: int = Field(32_768, ge=1)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import yaml
-
 from pipelines.config.document import Document, Path, read_value
 from pipelines.errors import SettingsError, UsageError, nearest
 
@@ -19,7 +17,9 @@ def lay_over(base: Document, overlay: Document) -> Document:
     """
     origins = dict(base.origins)
     values = _merge(base.values, overlay.values, (), origins, overlay)
-    return Document(values, origins)
+    # What was written counts where the value still comes from the place that it was written in.
+    kept = {p: t for p, t in base.sources.items() if origins.get(p) == base.origins.get(p)}
+    return Document(values, origins, {**kept, **overlay.sources})
 
 
 def _merge(base: Any, over: Any, path: Path, origins: dict[Path, str], overlay: Document) -> Any:
@@ -53,10 +53,7 @@ def _set_value(document: Document, override: str) -> Document:
         raise UsageError(
             f"--set {override}: expected KEY=VALUE with a dotted key, such as train.epochs=2."
         )
-    try:
-        value = read_value(text)
-    except yaml.YAMLError as error:
-        raise UsageError(f"--set {override}: '{text}' is not valid YAML.") from error
+    value = read_value(text, f"--set {override}")
     overlay: Any = value
     for key in reversed(keys):
         overlay = {key: overlay}

@@ -11,9 +11,11 @@ from pydantic import BaseModel, ValidationError
 
 from pipelines.config.document import Document, Path
 from pipelines.config.pipeline import Pipeline
+from pipelines.config.yaml_text import quoted
 from pipelines.errors import SettingsError, nearest
 
 _SHOWN = 60
+_WANTS_TEXT = ("string_type", "literal_error", "tuple_type")
 
 
 def settings_error(error: ValidationError, document: Document) -> SettingsError:
@@ -21,7 +23,7 @@ def settings_error(error: ValidationError, document: Document) -> SettingsError:
     lines: dict[tuple[str, str], list[str]] = {}
     for problem in error.errors(include_url=False):
         path = _path_of(problem["loc"], document.values, problem["type"])
-        said = _say(problem, path, document.values)
+        said = _say(problem, path, document.values) + _quote_it(problem["type"], path, document)
         place = document.origin(_path_named_in(said, document) or path)
         said_here = lines.setdefault((place, ".".join(map(str, path))), [])
         if said not in said_here:
@@ -63,6 +65,19 @@ def _say(problem: Any, path: Path, values: Any) -> str:
         known = re.findall(r"'([^']*)'", problem["ctx"]["expected"])
         said += nearest(problem["input"], known)
     return said
+
+
+def _quote_it(kind: str, path: Path, document: Document) -> str:
+    """Return a hint where text was wanted and YAML read an unquoted one as something else."""
+    written = document.sources.get(path)
+    if written is None or kind not in _WANTS_TEXT:
+        return ""
+    if not written:
+        return " Nothing stands behind the key; an empty text is ''."
+    return (
+        f" YAML reads an unquoted `{written[:_SHOWN]}` so. If it is text, quote it: "
+        f"{quoted(written)}."
+    )
 
 
 def _shown(value: Any) -> str:

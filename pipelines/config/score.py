@@ -5,12 +5,13 @@ from __future__ import annotations
 from pydantic import Field
 
 from pipelines.config.base import Settings
+from pipelines.config.names import TableName
 
 
 class Score(Settings):
     """Settings of the stage `score`, which writes `predictions.<model>`."""
 
-    model: str
+    model: TableName
     """Registered name of the model, and of its predictions table."""
     batch_size: int = Field(8192, ge=1)
     """Rows given to the model at once; smaller where rows are large (images are decoded then)."""

@@ -143,7 +143,7 @@ def test_a_key_that_stands_twice_is_refused(shop, shop_yml):
 
 def test_a_key_that_yaml_takes_for_something_else_is_refused(shop, shop_yml):
     said = problem(shop(shop_yml.replace("amount: {kind", "no: {kind")))
-    assert "the key `no` is read as bool, not as text. Put it in quotes." in said
+    assert "the key `no` is read as bool, not as text. Quote it: 'no'." in said
 
 
 def test_a_file_that_holds_no_mapping_is_refused(shop):
