@@ -55,9 +55,13 @@ class Explorer:
         return read_at(self.spark, self.lake, name, version)
 
     def history(self, table: str) -> pd.DataFrame:
-        """Return a table's versions, newest first: when and by which operation each was made."""
+        """Return a table's versions, newest first: when and by which operation each was made.
+
+        Raises TableNotFound.
+        """
         from delta.tables import DeltaTable
 
+        latest_version(self.spark, self.lake, table)
         commits = DeltaTable.forPath(self.spark, self.lake.path(Table.parse(table))).history()
         return commits.select("version", "timestamp", "operation", "operationMetrics").toPandas()
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.cleaning.duplicates import Snapshot
 from pipelines.cleaning.fit import Fitted
-from pipelines.errors import LakeError
 from pipelines.lake import files
 from pipelines.lake.catalog import Lake
 
@@ -78,14 +77,5 @@ def write_fitted(
 
 
 def _read(spark: SparkSession, place: str) -> dict[str, Any] | None:
-    text = files.read_text(spark, place)
-    if text is None:
-        return None
-    try:
-        found: dict[str, Any] = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise LakeError(
-            f"{place} is no JSON ({error}). Delete it: clean then reads the entity's bronze rows "
-            "again, which changes no row of silver."
-        ) from error
-    return found
+    without_it = "clean then reads the entity's bronze rows again, which changes no row of silver"
+    return files.read_json(spark, place, without_it)

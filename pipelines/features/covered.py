@@ -20,8 +20,8 @@ def read_covered(spark: SparkSession, lake: Lake, pipeline: str, table: str) -> 
 
     `table` is the id of the table they are in: those of one that was made anew since don't count.
     """
-    text = files.read_text(spark, _place(lake, pipeline))
-    stored = json.loads(text) if text else {"days": []}
+    without_it = "days that have features go on being known, those without rows are made again"
+    stored = files.read_json(spark, _place(lake, pipeline), without_it) or {"days": []}
     if stored.get("table", table) != table:
         return []
     ends = stored["days"]

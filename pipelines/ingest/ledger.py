@@ -117,10 +117,11 @@ class Intent:
 
     def unfinished(self, known: Mapping[str, Known]) -> Batch | None:
         """Return the noted batch if its files are not all in the ledger, its last write."""
-        text = lake_files.read_text(self._spark, self._place)
-        if text is None:
+        fields = lake_files.read_json(
+            self._spark, self._place, "the stream then hands the same files over once more"
+        )
+        if fields is None:
             return None
-        fields = json.loads(text)
         files = tuple(LandingFile(**file) for file in fields.pop("files"))
         done = all(
             file.path in known and known[file.path].modified_ms >= file.modified_ms

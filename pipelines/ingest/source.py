@@ -24,7 +24,7 @@ from pipelines.ingest.ledger import (
     check_still_there,
     read_ledger,
 )
-from pipelines.ingest.stream import quiet_session, start_stream
+from pipelines.ingest.stream import quiet_session, start_stream, torn
 from pipelines.ingest.tables import Tables, stored_columns
 from pipelines.lake.catalog import Lake
 from pipelines.privacy.protect import Protection
@@ -79,8 +79,12 @@ class SourceIngest:
         if self._unfinished:
             logger.info("%s: finishing a batch of an earlier run", self.name)
             self._write(self._unfinished)
-        checkpoint = self.lake.checkpoint(self.pipeline, "ingest", self.name)
-        return start_stream(self.spark, self.landing, self.source, checkpoint, self._on_batch)
+        return start_stream(self.spark, self.landing, self.source, self.checkpoint, self._on_batch)
+
+    @property
+    def checkpoint(self) -> str:
+        """The folder of the stream's progress."""
+        return self.lake.checkpoint(self.pipeline, "ingest", self.name)
 
     def correct(self) -> None:
         """Read what no stream hands over: changed files, and those it passed by.
@@ -165,7 +169,7 @@ def ingest_sources(
             query.awaitTermination()
             part.correct()
         except Exception as error:
-            failed.append(part.error or error)
+            failed.append(part.error or torn(spark, part.checkpoint) or error)
         except BaseException:
             for _, one in running:
                 one.stop()

@@ -38,23 +38,41 @@ def start_stream(
         files = sorted(landing.file(row) for row in batch.collect())
         on_batch(files, stream_id(spark, checkpoint), number)
 
-    return (
+    writer = (
         stream.writeStream.foreachBatch(hand_over)
         .option("checkpointLocation", checkpoint)
         .trigger(availableNow=True)
-        .start()
     )
+    try:
+        return writer.start()
+    except Exception as error:
+        raise torn(spark, checkpoint) or error from error
 
 
 def stream_id(spark: SparkSession, checkpoint: str) -> str:
     """Return the id that Spark gave the stream when it made the checkpoint."""
     text = lake_files.read_text(spark, f"{checkpoint}/metadata")
     if text is None:
-        raise LakeError(
-            f"the stream's checkpoint {checkpoint} has no file 'metadata'. Delete the checkpoint's "
-            "folder and run ingest again: files that are in the table are not read twice."
-        )
+        raise _unreadable(checkpoint, "has no file 'metadata'")
     return str(json.loads(text)["id"])
+
+
+def torn(spark: SparkSession, checkpoint: str) -> LakeError | None:
+    """Return what to say of a checkpoint with an empty file, which stopped its stream.
+
+    Spark renames its files into place without waiting for the disk, so a machine that goes down
+    (or a disk that runs full) may leave names without content.
+    """
+    stored = lake_files.list_files(spark, checkpoint).items()
+    empty = sorted(n for n, f in stored if not f.num_bytes and not f"/{n}".count("/."))
+    return _unreadable(checkpoint, f"is torn: '{empty[0]}' is empty") if empty else None
+
+
+def _unreadable(checkpoint: str, why: str) -> LakeError:
+    return LakeError(
+        f"the stream's checkpoint {checkpoint} {why}. Delete the checkpoint's folder and run "
+        "ingest again: files that are in the table are not read twice."
+    )
 
 
 def quiet_session(spark: SparkSession, landing: Landing) -> SparkSession:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -91,6 +91,15 @@ def read_state(files: TableFiles, version: int | None = None) -> TableState:
     return state
 
 
+def holds_version(names: Iterable[str]) -> bool:
+    """Tell whether files of a log, by their names, make a table: a commit or a checkpoint."""
+    return any(
+        pattern.fullmatch(name)
+        for name in names
+        for pattern in (_COMMIT, _CHECKPOINT, _CHECKPOINT_V2)
+    )
+
+
 def committed_by(lake: Lake, table: str, version: int) -> str | None:
     """Return the run id that a commit carries; None where it has none or its log is gone."""
     files = TableFiles(lake.path(table))
@@ -99,11 +108,43 @@ def committed_by(lake: Lake, table: str, version: int) -> str | None:
         return None
     for action in _stored_actions(files, name):
         if "commitInfo" in action:
-            found = action["commitInfo"].get("userMetadata")
-            if found and found.startswith("{"):  # a commit that notes more than its run
-                found = json.loads(found).get("run_id")
-            return str(found) if found else None
+            return _run_of(action["commitInfo"])
     return None
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One commit as its table's log tells of it; `metrics` are Delta's numbers of the operation."""
+
+    version: int
+    at_ms: int
+    run_id: str | None
+    metrics: Mapping[str, Any]
+
+
+def commits_since(files: TableFiles, since_ms: int) -> Iterator[Commit]:
+    """Yield the commits of a table from a moment on, the newest first; none where it is no table.
+
+    The log's time of a commit is that of the machine that made it.
+    """
+    for name in sorted(filter(_COMMIT.fullmatch, files.names(LOG)), reverse=True):
+        actions = _stored_actions(files, f"{LOG}/{name}")
+        info: Action = next((one["commitInfo"] for one in actions if "commitInfo" in one), {})
+        if int(info.get("timestamp", since_ms)) < since_ms:
+            return
+        yield Commit(
+            version=int(name.partition(".")[0]),
+            at_ms=int(info.get("timestamp", 0)),
+            run_id=_run_of(info),
+            metrics=info.get("operationMetrics") or {},
+        )
+
+
+def _run_of(info: Mapping[str, Any]) -> str | None:
+    found = info.get("userMetadata")
+    if found and found.startswith("{"):  # a commit that notes more than its run
+        found = json.loads(found).get("run_id")
+    return str(found) if found else None
 
 
 def _checkpoints(names: list[str]) -> dict[int, list[str]]:

@@ -18,8 +18,12 @@ def feed_starts_after(spark: SparkSession, lake: Lake, table: Table | str) -> in
     A consumer that has not come to that version can't read what came between from the change feed.
     None where nothing was erased.
     """
-    text = files.read_text(spark, _place(lake, table))
-    return None if text is None else int(json.loads(text)["version"])
+    found = files.read_json(
+        spark,
+        _place(lake, table),
+        "consumers that an erasure overtook then find out by an error that files are gone",
+    )
+    return None if found is None else int(found["version"])
 
 
 def note_feed_gap(spark: SparkSession, lake: Lake, table: Table | str, version: int) -> None:

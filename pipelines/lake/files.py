@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from dataclasses import dataclass
@@ -146,7 +147,10 @@ def _write(system: Any, path: Any, content: bytes) -> None:
 def _write_local(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    beside.write_bytes(content)
+    with beside.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())  # else a machine that goes down may leave the new name, empty
     # Hadoop keeps a checksum beside its own files, and would hold the new content against it.
     path.with_name(f".{path.name}.crc").unlink(missing_ok=True)
     beside.replace(path)
@@ -162,6 +166,24 @@ def read_text(spark: SparkSession, uri: str) -> str | None:
     """Return a text file's content, or None where there is no such file."""
     content = read_bytes(spark, uri)
     return None if content is None else content.decode("utf-8")
+
+
+def read_json(spark: SparkSession, uri: str, without_it: str) -> Any | None:
+    """Return what a file of JSON holds, or None where there is no such file.
+
+    Raises LakeError for one that is torn (a disk that ran full, a machine that went down);
+    `without_it` says what its deletion would bring.
+    """
+    content = read_bytes(spark, uri)
+    if content is None:
+        return None
+    try:
+        return json.loads(content.decode("utf-8"))
+    except ValueError as error:
+        raise LakeError(
+            f"{uri} is torn: its {len(content):,} bytes are no JSON ({error}). Bring it back from "
+            f"a copy, or delete it and run the same command again: {without_it}."
+        ) from error
 
 
 def write_text(spark: SparkSession, uri: str, content: str) -> None:

@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Any
 from pipelines.errors import TableNotFound, VersionNotFound
 from pipelines.lake.catalog import Lake, Table
 from pipelines.lake.files import list_files
+from pipelines.lake.unmade import is_made
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 
 def table_exists(spark: SparkSession, lake: Lake, table: Table | str) -> bool:
-    """Tell whether a Delta table is there."""
-    from delta.tables import DeltaTable
-
-    return DeltaTable.isDeltaTable(spark, lake.path(table))
+    """Tell whether a Delta table is there. A log without a commit, left by a kill, is none."""
+    return is_made(spark, lake.path(table))
 
 
 def latest_version(spark: SparkSession, lake: Lake, table: Table | str, made_by: str = "") -> int:

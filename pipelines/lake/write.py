@@ -14,6 +14,7 @@ from pipelines.lake.catalog import Lake, Table
 from pipelines.lake.commit import commit, with_run_id
 from pipelines.lake.evolve import fitted_to
 from pipelines.lake.read import latest_version, table_exists
+from pipelines.lake.unmade import clear_unmade
 
 if TYPE_CHECKING:
     from delta.tables import DeltaMergeBuilder, DeltaTable
@@ -74,13 +75,30 @@ def create_if_absent(
 ) -> None:
     """Make an empty table unless it exists.
 
-    Bronze and silver tables get a change feed, by which `clean` and `featurize` find what they have
-    not yet consumed; tables that only grow pay nothing for it.
+    What a run left that was killed while it made the table is cleared first. Bronze and silver
+    tables get a change feed, by which `clean` and `featurize` find what they have not yet consumed;
+    tables that only grow pay nothing for it.
     """
+    if not table_exists(spark, lake, table):
+        parts = (schema, partition_by, properties, cluster_by)
+        commit(spark, lake, table, lambda: _create(spark, lake, table, *parts))
+
+
+def _create(
+    spark: SparkSession,
+    lake: Lake,
+    table: Table | str,
+    schema: StructType,
+    partition_by: Sequence[str] = (),
+    properties: Mapping[str, str] | None = None,
+    cluster_by: Sequence[str] = (),
+) -> None:
+    """Make an empty table unless it exists. The caller has its lock."""
     from delta.tables import DeltaTable
 
     if table_exists(spark, lake, table):
         return
+    clear_unmade(spark, lake.path(table))
     builder = DeltaTable.createIfNotExists(spark).location(lake.path(table)).addColumns(schema)
     if partition_by:
         builder = builder.partitionedBy(*partition_by)
@@ -108,7 +126,7 @@ def append_once(
     spark = df.sparkSession
 
     def write() -> int:
-        create_if_absent(spark, lake, table, df.schema, partition_by)
+        _create(spark, lake, table, df.schema, partition_by)
         writer = fitted_to(df, lake, table).write.format("delta").mode("append")
         writer = writer.option("txnAppId", app_id).option("txnVersion", str(txn_version))
         writer.save(lake.path(table))
@@ -134,7 +152,7 @@ def replace_slice(
     spark = df.sparkSession
 
     def write() -> int:
-        create_if_absent(spark, lake, table, df.schema, partition_by, properties)
+        _create(spark, lake, table, df.schema, partition_by, properties)
         writer = fitted_to(df, lake, table).write.format("delta").mode("overwrite")
         if where == "true":
             writer = writer.option("overwriteSchema", "true")
@@ -177,7 +195,7 @@ def upsert(
     values: dict[str, str | Column] = {name: f"source.`{name}`" for name in stored.columns}
 
     def write() -> Merged:
-        create_if_absent(df.sparkSession, lake, table, stored.schema, cluster_by=cluster_by)
+        _create(df.sparkSession, lake, table, stored.schema, cluster_by=cluster_by)
         target = DeltaTable.forPath(df.sparkSession, lake.path(table))
         if _can_fill(target, lake):
             lives = stored if by.tombstone is None else df.where(f"NOT `{by.tombstone}`")
@@ -257,7 +275,7 @@ def insert_new(
         condition = f"{condition} AND ({prune})"
 
     def write() -> Merged:
-        create_if_absent(spark, lake, table, df.schema, partition_by)
+        _create(spark, lake, table, df.schema, partition_by)
         rows = fitted_to(df, lake, table)
         target = DeltaTable.forPath(spark, lake.path(table))
         if _can_fill(target, lake):

@@ -17,6 +17,7 @@ from pipelines.lake.catalog import Lake
 from pipelines.lake.files import StoredFile, file_system, list_files
 from pipelines.lake.lock import write_lock
 from pipelines.lake.snapshot import take_snapshot
+from pipelines.lake.unmade import is_made
 from pipelines.maintenance.pins import Pin, files_of
 
 if TYPE_CHECKING:
@@ -170,8 +171,7 @@ def tables_of(spark: SparkSession, lake: Lake) -> list[str]:
             continue
         for status in system.listStatus(path):
             name = str(status.getPath().getName())
-            _, log = file_system(spark, f"{lake.root}/{layer}/{name}/_delta_log")
-            if status.isDirectory() and system.exists(log):
+            if status.isDirectory() and is_made(spark, f"{lake.root}/{layer}/{name}"):
                 found.append(f"{layer}.{name}")
     return sorted(found)
 

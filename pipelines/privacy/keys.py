@@ -78,8 +78,12 @@ def check_keys(
     are noted.
     """
     checks = {key_id: _check_value(key_id) for key_id in key_ids}
-    stored = files.read_text(spark, lake.state(pipeline, "privacy", "keys"))
-    known: dict[str, str] = json.loads(stored) if stored else {}
+    without_it = (
+        "the keys of the environment are then taken for those that the pseudonyms were made with, "
+        "so make sure that they are"
+    )
+    place = lake.state(pipeline, "privacy", "keys")
+    known: dict[str, str] = files.read_json(spark, place, without_it) or {}
     for key_id in known:
         if key_id in checks and checks[key_id] != known[key_id]:
             raise SettingsError(
