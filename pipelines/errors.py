@@ -17,6 +17,8 @@ class TidemillError(Exception):
     """
 
     exit_code = 1
+    may_quote_rows = True
+    """Whether a message may hold a value of a row: then it is shown, but kept in no record."""
 
     def __init__(self, message: str = "") -> None:
         super().__init__(hide(message))
@@ -26,22 +28,27 @@ class UsageError(TidemillError):
     """A command or function was called with arguments that don't fit."""
 
     exit_code = 2
+    may_quote_rows = False
 
 
 class SettingsError(TidemillError):
     """Settings are missing, unknown or contradict each other."""
 
     exit_code = 2
+    may_quote_rows = False
 
 
 class TenantError(TidemillError):
     """A run would read or write outside of its tenant's place."""
 
     exit_code = 2
+    may_quote_rows = False
 
 
 class SetupError(TidemillError):
     """A part of the environment (Java, a jar, a package) is missing or of a wrong version."""
+
+    may_quote_rows = False
 
 
 class LakeError(TidemillError):
@@ -51,29 +58,43 @@ class LakeError(TidemillError):
 class TableNotFound(LakeError):
     """A table that a stage reads does not exist yet."""
 
+    may_quote_rows = False
+
 
 class VersionNotFound(LakeError):
     """A table exists, but not at the version asked for."""
+
+    may_quote_rows = False
 
 
 class SchemaError(LakeError):
     """A table's columns are not those that were expected."""
 
+    may_quote_rows = False
+
 
 class NoChangeFeed(LakeError):
     """A table's change feed doesn't reach back to where it was left; all of it must be read."""
+
+    may_quote_rows = False
 
 
 class LockTimeout(LakeError):
     """Another process held a table's write lock for too long."""
 
+    may_quote_rows = False
+
 
 class CommitConflict(LakeError):
     """Other writers committed to a table again and again while this one tried to."""
 
+    may_quote_rows = False
+
 
 class LandingError(TidemillError):
     """A landing folder or file is missing or not as declared."""
+
+    may_quote_rows = False
 
 
 class FileChanged(LandingError):
@@ -94,6 +115,7 @@ class GateRefused(TidemillError):
     """A candidate did not pass its promotion gate."""
 
     exit_code = 3
+    may_quote_rows = False
 
 
 class FeatureError(TidemillError):
@@ -103,6 +125,8 @@ class FeatureError(TidemillError):
 class EmptySplit(FeatureError):
     """A split (train, validation or test) holds no rows."""
 
+    may_quote_rows = False
+
 
 class FeedError(TidemillError):
     """Rows can't be fed to training as asked (missing file, unsupported table feature, ...)."""
@@ -110,6 +134,8 @@ class FeedError(TidemillError):
 
 class PlanError(FeedError):
     """An epoch can't be planned: ranks, streams and rows don't fit together."""
+
+    may_quote_rows = False
 
 
 class TrainingError(TidemillError):
@@ -132,10 +158,13 @@ class NotReproduced(BundleError):
     """A training, done again, gave other weights."""
 
     exit_code = 3
+    may_quote_rows = False
 
 
 class NoChampion(BundleError):
     """No model carries the alias `champion` yet."""
+
+    may_quote_rows = False
 
 
 class ScoringError(TidemillError):

@@ -16,7 +16,7 @@ _PACKAGE = Path(__file__).resolve().parent
 # What shows, starts or schedules a stage changes nothing in its tables.
 _OUTSIDE = (
     *("cli", "doctor", "explore", "lineage", "orchestration", "progress", "runner", "story"),
-    *("secrecy", "summary", "terminal", "user_errors"),
+    *("secrecy", "stopping", "summary", "terminal", "user_errors"),
 )
 
 

@@ -54,22 +54,19 @@ class Run:
         The answer of `look` (versions, champion: plain JSON values) is stored under the run id
         before anything is written, so that a retry of the run works on the same input.
         """
-        place = self._resolved_place(stage)
-        stored = files.read_text(self.spark, place)
-        if stored is not None:
+        place = self.lake.resolved(self.run_id, stage)
+        without_it = f"run {self.run_id} then resolves the tables' versions anew"
+        found: dict[str, Any] | None = files.read_json(self.spark, place, without_it)
+        if found is not None:
             logger.info("run %s: %s goes on with what it resolved before", self.run_id, stage)
-            found: dict[str, Any] = absolute(self.lake, json.loads(stored))
-            return found
+            return dict(absolute(self.lake, found))
         found = look()
         files.write_text(self.spark, place, json.dumps(relative(self.lake, found), sort_keys=True))
         return found
 
     def forget(self, stage: str) -> None:
         """Drop what this run resolved for `stage`: a refused run is to look at mended input."""
-        files.delete(self.spark, self._resolved_place(stage))
-
-    def _resolved_place(self, stage: str) -> str:
-        return f"{self.lake.runs(self.run_id)}/{stage}.json"
+        files.delete(self.spark, self.lake.resolved(self.run_id, stage))
 
 
 @dataclass(frozen=True)

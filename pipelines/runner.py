@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from pipelines.config import Pipeline
@@ -32,6 +33,7 @@ from pipelines.lake.lock import write_lock
 from pipelines.lake.places import absolute, relative
 from pipelines.lake.session import spark_session
 from pipelines.lake.tenant import confine_links
+from pipelines.lineage.attempts import Attempt, record_failed, record_stopped
 from pipelines.lineage.equations import check_equations
 from pipelines.lineage.records import Hashes, RunRecord, keep
 from pipelines.run import Progress, Run, StageResult, Stopwatch, new_run_id, resolve_place
@@ -143,11 +145,9 @@ def stored_result(stage: str, run: Run) -> StageResult | None:
     It must run where it never finished, where settings, code or dates have changed since, or
     where a table that it wrote is gone.
     """
-    text = files.read_text(run.spark, _result_place(stage, run))
-    if text is None:
-        return None
-    stored = json.loads(text)
-    if stored["fingerprint"] != _fingerprint(stage, run):
+    without_it = f"the stage {stage} then runs again"
+    stored = files.read_json(run.spark, _result_place(stage, run), without_it)
+    if stored is None or stored["fingerprint"] != _fingerprint(stage, run):
         return None
     result = StageResult(**absolute(run.lake, stored["result"]))
     for table, version in result.written.items():
@@ -160,18 +160,10 @@ def stored_result(stage: str, run: Run) -> StageResult | None:
 
 def _run(stage: str, run: Run) -> StageResult:
     module = importlib.import_module(f"pipelines.stages.{stage}")
-    watch, started_at = Stopwatch(), dt.datetime.now(dt.UTC)
+    watch = Stopwatch()
     try:
         with user_errors(stage, run), one_at_a_time(stage, run):
-            sign_commits(run.run_id)
-            result: StageResult = module.run(run)
-            check_equations(result)
-            hashes = Hashes(_fingerprint(stage, run), code_hash())
-            keep(run, RunRecord.of(run, result, started_at, hashes))
-            kept = relative(run.lake, asdict(result))
-            stored = {"fingerprint": hashes.settings, "result": kept}
-            content = json.dumps(stored, sort_keys=True, default=str)
-            files.write_text(run.spark, _result_place(stage, run), content)
+            result = _attempt(stage, run, module)
     except BaseException as error:
         if isinstance(error, TidemillError) and not isinstance(error, TrainingError):
             # The message asks for a change of input or settings; a retry under the same run id
@@ -183,16 +175,40 @@ def _run(stage: str, run: Run) -> StageResult:
     return result
 
 
+def _attempt(stage: str, run: Run, module: ModuleType) -> StageResult:
+    """Run a stage and record it, whether it comes to its end or fails."""
+    sign_commits(run.run_id)
+    before = record_stopped(run, stage)
+    for text in before:
+        run.progress({"event": "note", "text": text})
+    hashes = Hashes(_fingerprint(stage, run), code_hash())
+    started_at = dt.datetime.now(dt.UTC)
+    attempt = Attempt.of(run, stage, started_at, hashes)
+    attempt.begin(run)
+    try:
+        with user_errors(stage, run):
+            result: StageResult = module.run(run)
+            check_equations(result)
+    except Exception as error:
+        record_failed(run, attempt, error)
+        raise
+    if before:
+        result.details["earlier_attempts"] = before
+    keep(run, RunRecord.of(run, result, started_at, hashes))
+    stored = {"fingerprint": hashes.settings, "result": relative(run.lake, asdict(result))}
+    content = json.dumps(stored, sort_keys=True, default=str)
+    files.write_text(run.spark, _result_place(stage, run), content)
+    attempt.end(run)
+    return result
+
+
 @contextmanager
 def one_at_a_time(stage: str, run: Run) -> Iterator[None]:
     """Have a stage's second run wait for its first one, so that it sees what that has done.
 
     On a lake of this machine, that is: elsewhere Delta's own conflict check is what there is.
-    Trainings and scorings wait only for one of the same run id; `ingest` sees to itself.
+    Trainings and scorings wait only for one of the same run id.
     """
-    if stage == "ingest":
-        yield
-        return
     if stage in ("train", "score"):
         place = f"{run.lake.runs(run.run_id)}/{stage}"
     else:

@@ -5,6 +5,9 @@ from types import ModuleType
 import pytest
 
 from pipelines.errors import FeatureError, LakeError, QualityError, SettingsError, UsageError
+from pipelines.lake.write import append_once
+from pipelines.lineage.records import read_records
+from pipelines.lineage.show import origin_in, run_lines
 from pipelines.run import StageResult
 from pipelines.runner import STAGES, open_run, run_stage
 
@@ -108,6 +111,80 @@ def test_a_failed_stage_is_not_done(open_test_run, stage):
     calls = stage("clean")
     run_stage("clean", run, once=True)
     assert len(calls) == 1
+
+
+def test_a_stage_that_failed_is_recorded_with_what_it_had_written(open_test_run, stage):
+    def write_and_refuse(run):
+        append_once(run.spark.range(3), run.lake, "silver.flights", "test", 0)
+        raise QualityError("row 4711 is bad")
+
+    stage("clean", write_and_refuse)
+    with pytest.raises(QualityError, match="4711"):
+        run_stage("clean", open_test_run(run_id="one", date=dt.date(2013, 1, 2)))
+    run = open_test_run(run_id="two")
+    [failed] = read_records(run.lake)
+    assert (failed.run_id, failed.stage, failed.status) == ("one", "clean", "failed")
+    assert failed.error == (
+        "QualityError: A quality rule of severity `fail` was broken; nothing was written."
+    )
+    assert (failed.date, failed.written) == ("2013-01-02", {"silver.flights": 1})
+    assert failed.counts == {"silver.flights.rows": 3}
+    assert list(run_lines([failed]))[-1].endswith(
+        "one  silver.flights@1 FAILED: QualityError: A quality rule of severity `fail` was broken; "
+        "nothing was written."
+    )
+    _, origin = origin_in([run.lake], "silver.flights", None)
+    assert origin.run == failed
+    stage("clean")
+    heard = []
+    run_stage("clean", open_test_run(run_id="one", progress=heard.append))
+    assert [event["event"] for event in heard] == ["stage_started", "stage_done"]
+    assert [one.status for one in read_records(run.lake)] == ["failed", "done"]
+
+
+@pytest.mark.parametrize(
+    ("retry", "whose"),
+    [("one", "this run"), ("two", "run one, which was stopped before its end,")],
+)
+def test_what_a_killed_attempt_wrote_is_told_and_recorded_by_who_comes_next(
+    open_test_run, stage, retry, whose
+):
+    def write_and_end(run):
+        run.resolve("clean", lambda: {"bronze": {"flights": {"version": 7, "id": "x"}}})
+        append_once(run.spark.range(31_000), run.lake, "silver.flights", "test", 0)
+        raise SystemExit  # of a process that is gone nobody hears more
+
+    stage("clean", write_and_end)
+    with pytest.raises(SystemExit):
+        run_stage("clean", open_test_run(run_id="one"))
+    stage("clean")
+    heard = []
+    run = open_test_run(run_id=retry, progress=heard.append)
+    result = run_stage("clean", run)
+    said = f"an earlier attempt of {whose} wrote: silver.flights@1 (+31,000 rows)"
+    assert {"event": "note", "text": said} in heard
+    assert result.details["earlier_attempts"] == [said]
+    stopped, done = read_records(run.lake)
+    assert (stopped.run_id, stopped.status, stopped.read) == (
+        "one",
+        "stopped",
+        {"bronze.flights": 7},
+    )
+    assert (stopped.written, done.status) == ({"silver.flights": 1}, "done")
+    assert "earlier_attempts" not in run_stage("clean", run).details
+
+
+def test_another_training_that_may_be_alive_is_not_taken_for_a_killed_one(open_test_run, stage):
+    def end(run):
+        raise SystemExit
+
+    stage("train", end)
+    with pytest.raises(SystemExit):
+        run_stage("train", open_test_run(run_id="one"))
+    stage("train")
+    assert "earlier_attempts" not in run_stage("train", open_test_run(run_id="two")).details
+    [said] = run_stage("train", open_test_run(run_id="one")).details["earlier_attempts"]
+    assert said == "an earlier attempt of this run wrote: nothing"
 
 
 def test_an_unknown_stage_is_refused_with_the_nearest(open_test_run):

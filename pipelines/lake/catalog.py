@@ -69,6 +69,10 @@ class Lake:
         """Return the folder of what a run resolved at its start."""
         return f"{self.root}/_runs/{_one_name(run_id)}"
 
+    def resolved(self, run_id: str, stage: str) -> str:
+        """Return the file of what a run resolved at the start of a stage."""
+        return f"{self.runs(run_id)}/{stage}.json"
+
     def state(self, pipeline: str, stage: str, name: str) -> str:
         """Return the path of a stage's stored facts (fitted outlier bounds and the like)."""
         return f"{self.root}/_state/{pipeline}/{stage}/{_one_name(name)}.json"

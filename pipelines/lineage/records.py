@@ -1,4 +1,4 @@
-"""The table `monitoring.runs`: one row for each time a stage came to its end.
+"""The table `monitoring.runs`: one row for each time a stage came to its end, good or bad.
 
 A row is a record of what happened, so a repeated run adds one: it says that nothing was new. The
 same attempt is never recorded twice (its row goes in under a transaction id of its own).
@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pipelines.lake.catalog import Lake, Table
 from pipelines.lake.places import absolute, relative
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
 TABLE = Table("monitoring", "runs")
-_MAY_BE_NULL = ("date", "since")
+_MAY_BE_NULL = ("date", "since", "error")
+Status = Literal["done", "failed", "stopped"]
+"""`stopped` is an attempt that was killed, as a later run found it."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,10 @@ class RunRecord:
     """Of the settings, queries and code that the result depends on."""
     code_version: str = ""
     """Release of this package, and a hash of its code."""
+    status: Status = "done"
+    """Rows of a release before it was kept are of runs that were done."""
+    error: str | None = None
+    """Why it failed, without values of rows."""
 
     @classmethod
     def of(cls, run: Run, result: StageResult, started_at: dt.datetime, was: Hashes) -> RunRecord:
@@ -63,7 +69,7 @@ class RunRecord:
             counts=result.counts,
             details=result.details,
             settings_hash=was.settings,
-            code_version=f"{version('tidemill')}+{was.code[:12]}",
+            code_version=code_version(was.code),
         )
 
 
@@ -73,6 +79,11 @@ class Hashes:
 
     settings: str
     code: str
+
+
+def code_version(code: str) -> str:
+    """Return how a record names the code that ran: the release and a hash."""
+    return f"{version('tidemill')}+{code[:12]}"
 
 
 def keep(run: Run, record: RunRecord) -> int:
@@ -97,7 +108,7 @@ def _schema() -> StructType:
         "started_at": T.TimestampType(),
         "seconds": T.DoubleType(),
         **dict.fromkeys(("read", "written", "counts"), numbers),
-        **dict.fromkeys(("details", "settings_hash", "code_version"), text),
+        **dict.fromkeys(("details", "settings_hash", "code_version", "status", "error"), text),
     }
     return T.StructType([T.StructField(name, kind) for name, kind in types.items()])
 

@@ -9,12 +9,17 @@ from pipelines.errors import TableNotFound, UsageError, nearest
 from pipelines.lake.catalog import Lake, Table
 from pipelines.lake.delta_log import committed_by
 from pipelines.lake.rows import rows_of
+from pipelines.lineage.equations import EQUATIONS
 from pipelines.lineage.records import RunRecord, read_records
 from pipelines.lineage.trace import Origin, lines, trace
 
 
 def runs_of(lake: Lake, pipeline: str, stage: str | None = None) -> list[RunRecord]:
     """Return the records of a pipeline, oldest first. Raises UsageError for an unknown stage."""
+    if stage is not None and stage not in EQUATIONS:
+        raise UsageError(
+            f"no stage '{stage}'; stages are {', '.join(EQUATIONS)}.{nearest(stage, [*EQUATIONS])}"
+        )
     mine = [one for one in read_records(lake) if one.pipeline == pipeline]
     found = [one for one in mine if stage in (None, one.stage)]
     known = sorted({one.stage for one in mine})
@@ -36,6 +41,7 @@ def run_lines(records: Sequence[RunRecord]) -> Iterator[str]:
     for one in records:
         counts = [f"{key}={value:,}" for key, value in one.counts.items() if "." not in key]
         written = [f"{table}@{version}" for table, version in one.written.items()]
+        written += [] if one.status == "done" else [f"{one.status.upper()}: {one.error}"]
         yield (
             f"{one.started_at:%Y-%m-%d %H:%M:%S}  {one.stage:10s} {one.date or '':10s} "
             f"{one.seconds:8.1f}  {one.run_id:{width}s}  {' '.join(counts + written)}"

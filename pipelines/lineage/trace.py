@@ -65,15 +65,23 @@ def _origin(
     written = max(namers)
     # The commit itself says whose it is; of an older release's commit, the first to name it.
     author = committed_by(table, written)
+    done = [one for one in namers[written] if one.status == "done"]
     own = [one for one in namers[written] if one.run_id == author]
-    run = (own or namers[written])[0]
-    left_by = author if author and not own else None
+    # A run that failed may not have come to say what it read; one that found its work done has.
+    own_and_done = [one for one in own if one.status == "done"]
+    run = (own_and_done or done or own or namers[written])[0]
+    left_by = author if author and author != run.run_id else None
     inputs = tuple(
         _origin(records, name, at, committed_by, above | {table})
         for name, at in run.read.items()
         if name not in above and name != table
     )
     return Origin(table, written, run, len(namers) - 1, left_by, inputs)
+
+
+def _ended(run: RunRecord) -> str:
+    """Return how a run ended that was not done."""
+    return f"failed ({run.error})" if run.status == "failed" else str(run.error)
 
 
 def lines(
@@ -92,7 +100,8 @@ def lines(
     earlier = f", after {origin.earlier} earlier {runs}" if origin.earlier else ""
     day = f" for {run.date}" if run.date else ""
     left = f", which found it as run {origin.left_by} had left it" if origin.left_by else ""
-    yield f"{name}  <- {run.stage}{day}, run {run.run_id}{left}{earlier}"
+    failed = "" if run.status == "done" else f", which {_ended(run)}"
+    yield f"{name}  <- {run.stage}{day}, run {run.run_id}{failed}{left}{earlier}"
     for one in origin.inputs:
         yield from lines(one, landed, depth + 1)
     if run.stage == "ingest":

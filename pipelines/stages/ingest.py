@@ -9,7 +9,6 @@ from pipelines.ingest.batch import Outcome
 from pipelines.ingest.jdbc import ingest_tables
 from pipelines.ingest.source import ingest_sources
 from pipelines.ingest.tables import Tables
-from pipelines.lake.lock import write_lock
 from pipelines.lake.read import latest_version, table_exists
 from pipelines.privacy.keys import check_keys
 from pipelines.privacy.protect import Protection
@@ -29,16 +28,13 @@ def run(run: Run) -> StageResult:
     check_keys(run.spark, run.lake, pipeline.name, pipeline.privacy.keys)
     found = {name: Protection.of(pipeline, name) for name in pipeline.ingest.sources}
     protections = {name: one for name, one in found.items() if one is not None}
-    # One ingest of a pipeline at a time: a stream's checkpoint has one owner.
-    checkpoint = run.lake.checkpoint(pipeline.name, "ingest", "all")
-    with write_lock(checkpoint, what=f"`ingest` of run {run.run_id}"):
-        sources = pipeline.ingest.sources
-        files = {name: one for name, one in sources.items() if one.jdbc is None}
-        # Files first: all that may stop them is found before anything is written.
-        outcomes = {}
-        if files:
-            outcomes = ingest_sources(run.spark, run.lake, pipeline.name, place, files, protections)
-        outcomes |= ingest_tables(run.spark, run.lake, pipeline.name, sources)
+    sources = pipeline.ingest.sources
+    files = {name: one for name, one in sources.items() if one.jdbc is None}
+    # Files first: all that may stop them is found before anything is written.
+    outcomes = {}
+    if files:
+        outcomes = ingest_sources(run.spark, run.lake, pipeline.name, place, files, protections)
+    outcomes |= ingest_tables(run.spark, run.lake, pipeline.name, sources)
     for name, outcome in outcomes.items():
         run.progress({"event": "note", "text": f"{name}: {describe(outcome)}"})
     drifted = {name: one.drifted for name, one in outcomes.items() if one.drifted}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 
 from pipelines.lineage.records import RunRecord
@@ -100,3 +101,34 @@ def test_landing_files_stand_below_the_bronze_table_they_were_read_into() -> Non
         "  2 landing files: a/1.csv .. a/2.csv"
     ]
     assert asked == [("bronze.a", 2)]
+
+
+def ended(minute: int, written: dict, status: str, error: str) -> RunRecord:
+    return dataclasses.replace(
+        record(minute, "clean", {"bronze.a": 2}, written), status=status, error=error
+    )
+
+
+def test_the_way_leads_through_a_version_that_a_failed_run_wrote() -> None:
+    failed = ended(9, {"silver.a": 3}, "failed", "SchemaError: other columns")
+    later = record(10, "featurize", {"silver.a": 3}, {"gold.f": 2})
+    found = trace([*RECORDS, failed, later], "gold.f", 2, lambda table, at: None)
+    assert list(lines(found, nothing)) == [
+        "gold.f@2  <- featurize, run r10, after 2 earlier runs",
+        "  silver.a@3  <- clean, run r9, which failed (SchemaError: other columns), "
+        "after 2 earlier runs",
+        "    bronze.a@2  <- ingest, run r3, after 1 earlier run",
+    ]
+
+
+def test_of_a_run_that_was_stopped_and_one_that_found_its_work_done_the_latter_knows_more() -> None:
+    stopped = ended(9, {"silver.a": 3}, "stopped", "was stopped before its end")
+    done = record(10, "clean", {"bronze.a": 2}, {"silver.a": 3})
+    found = trace([*RECORDS, stopped, done], "silver.a", 3, lambda table, at: "r9")
+    assert next(lines(found, nothing)) == (
+        "silver.a@3  <- clean, run r10, which found it as run r9 had left it, after 2 earlier runs"
+    )
+    alone = trace([*RECORDS, stopped], "silver.a", 3, lambda table, at: "r9")
+    assert next(lines(alone, nothing)) == (
+        "silver.a@3  <- clean, run r9, which was stopped before its end, after 2 earlier runs"
+    )
