@@ -1,55 +1,42 @@
-"""The `tidemill` command. Thin: it puts the commands of `pipelines.commands` together.
+"""The `tidemill` command. Thin: `pipelines.commands.app` puts its commands together.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 3 a rule or a gate refused, 130 stopped
-by Ctrl-C. Results go to stdout, logs and errors to stderr; with `--json` stdout holds exactly one
-JSON object, or nothing where the command failed.
+by Ctrl-C (143 by SIGTERM). Results go to stdout, logs and errors to stderr; with `--json` stdout
+holds exactly one JSON object, or nothing where the command failed.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-import typer
+from pipelines import stopping
 
-from pipelines.commands import checking, looking, privacy, quarantine, upkeep, whole
-from pipelines.commands.stages import add_stages
-from pipelines.terminal import Group
+if TYPE_CHECKING:
+    import typer
 
-app = typer.Typer(
-    cls=Group,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    help="From raw files to Delta tables, trained Keras models and daily predictions.",
-)
 
-_PANELS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Whole runs": (whole.run, whole.story, whole.land),
-    "Keeping the lake": (upkeep.maintain, upkeep.vacuum, upkeep.reproduce),
-    "Personal data": (privacy.erase, privacy.rotate),
-    "Looking and checking": (
-        looking.summary,
-        looking.runs,
-        looking.lineage,
-        checking.validate,
-        checking.schema,
-        checking.doctor,
-    ),
-}
+def __getattr__(name: str) -> typer.Typer:
+    """Give `app` to those who look into the commands; it is imported when it is needed."""
+    if name != "app":
+        raise AttributeError(name)
+    from pipelines.commands.app import app
 
-add_stages(app)
-for _panel, _commands in _PANELS.items():
-    for _command in _commands:
-        app.command(rich_help_panel=_panel)(_command)
-app.add_typer(quarantine.app, name="quarantine", rich_help_panel="Keeping the lake")
+    return app
 
 
 def stage_main(stage: str) -> None:
     """Be a Spark job: run one stage with the process's arguments and exit code."""
-    app([stage, *sys.argv[1:]], prog_name="tidemill")
+    _run([stage, *sys.argv[1:]])
 
 
 def main() -> None:
     """Be the command `tidemill`."""
-    app(prog_name="tidemill")
+    _run()
+
+
+def _run(arguments: list[str] | None = None) -> Any:
+    stopping.install()
+    from pipelines.commands.app import app
+
+    app(arguments, prog_name="tidemill")

@@ -7,28 +7,31 @@ import logging
 import os
 import signal
 import sys
-import threading
 import traceback
 import warnings
 from collections.abc import Iterator
-from types import FrameType
 from typing import Any, TextIO
 
 import typer
 from typer.core import TyperGroup
 
-from pipelines.errors import TidemillError
+from pipelines import stopping
+from pipelines.errors import TidemillError, nearest
 from pipelines.secrecy import hide, hide_in_logs
 
 STOPPED = 130
-_STOPPED_SAID = "stopped by Ctrl-C. The same command goes on from what is done."
-_PATIENCE_SECONDS = 3.0
-_has_said = threading.Event()
 _DEBUG = "TIDEMILL_DEBUG"
 
 
 class Group(TyperGroup):
     """Commands whose errors become a message on stderr and an exit code."""
+
+    def make_context(self, *arguments: Any, **more: Any) -> Any:
+        """Read the options in front of the command."""
+        try:
+            return super().make_context(*arguments, **more)
+        except Exception as error:
+            raise _wrong_usage(error) or error from error
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
@@ -37,13 +40,13 @@ class Group(TyperGroup):
         except TidemillError as error:
             raise _end(str(error), error.exit_code) from error
         except KeyboardInterrupt as error:
-            _has_said.set()
-            raise _end(_STOPPED_SAID, STOPPED) from error
+            stopping.stop(signal.SIGINT)
+            raise _end(stopping.said(signal.SIGINT), STOPPED) from error
         except Exception as error:
             # Typer's own (wrong usage, Exit) know how to show themselves.
             is_typers = isinstance(error, (typer.Exit, typer.Abort)) or hasattr(error, "show")
             if is_typers or isinstance(error, BrokenPipeError):
-                raise
+                raise _wrong_usage(error) or error from error
             message = (
                 f"unexpected {type(error).__name__}: {_headline(error)[:300]}\n"
                 f"The stack trace is shown with --debug (or {_DEBUG}=1)."
@@ -57,6 +60,21 @@ def _end(message: str, exit_code: int) -> typer.Exit:
         sys.stderr.write(hide(traceback.format_exc()))
     typer.echo(f"tidemill: {hide(message)}", err=True)
     return typer.Exit(exit_code)
+
+
+def _wrong_usage(error: Exception) -> typer.Exit | None:
+    """Show wrong usage in one line, with the near match; None for what is none, or shows help."""
+    if not hasattr(error, "format_message") or type(error).__name__ == "NoArgsIsHelpError":
+        return None
+    context: Any = getattr(error, "ctx", None)
+    said = str(error.format_message()).replace("Value error, ", "")
+    given = getattr(error, "option_name", "")
+    if given.startswith("-") and said.startswith("No such option"):
+        options = [name for one in context.command.get_params(context) for name in one.opts]
+        said = f"no option '{given}'.{nearest(given, options)}"
+    path = context.command_path if context else "tidemill"
+    more = "" if "Did you mean" in said else f" `{path} --help` shows what there is."
+    return _end(f"{said[0].lower()}{said[1:]}{more}", int(getattr(error, "exit_code", 2)))
 
 
 def _headline(error: Exception) -> str:
@@ -112,38 +130,6 @@ def set_up_logging(*, is_watched: bool) -> None:
         warnings.simplefilter("ignore")
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         os.environ.setdefault("PYTHONWARNINGS", "ignore")  # for the Python workers
-
-
-@contextlib.contextmanager
-def stopping_soon() -> Iterator[None]:
-    """Let Ctrl-C end the command within seconds, whatever waits for Spark.
-
-    Threads that wait for the JVM can't be interrupted. Every write can be repeated, so the process
-    may end under them; the JVM ends with it, and with the JVM its Python workers.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        patience = threading.Timer(_PATIENCE_SECONDS, _end_at_once)
-        patience.daemon = True
-        patience.start()
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _end_at_once() -> None:
-    if not _has_said.is_set():
-        show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
-        sys.stderr.write(f"{show_cursor}tidemill: {_STOPPED_SAID}\n")
-        sys.stderr.flush()
-    os._exit(STOPPED)
 
 
 @contextlib.contextmanager

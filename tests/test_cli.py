@@ -35,7 +35,9 @@ def tidemill():
     """A function that runs the command and returns its result."""
 
     def call(*arguments):
-        return CliRunner().invoke(app, [str(argument) for argument in arguments])
+        return CliRunner().invoke(
+            app, [str(argument) for argument in arguments], prog_name="tidemill"
+        )
 
     return call
 
@@ -73,13 +75,39 @@ def test_help_names_every_stage(tidemill):
 def test_an_unknown_command_is_refused_with_the_nearest(tidemill):
     result = tidemill("clen", "flights")
     assert result.exit_code == 2
-    assert "Did you mean 'clean'?" in result.stderr
+    assert result.stderr == "tidemill: no such command 'clen'. Did you mean 'clean'?\n"
 
 
-def test_a_date_that_is_none_is_wrong_usage(tidemill):
-    result = tidemill("score", "flights", "--date", "2013-02-30")
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("clean flights --dat 2013-01-01", "no option '--dat'. Did you mean '--date'?"),
+        ("clean flights --jsno", "no option '--jsno'. Did you mean '--json'?"),
+        ("--hlp", "no option '--hlp'. Did you mean '--help'?"),
+        ("quarantine lits flights", "no such command 'lits'. `tidemill quarantine --help` shows"),
+        ("clean", "missing argument 'PIPELINE'. `tidemill clean --help` shows what there is."),
+        ("clean flights --date", "option '--date' requires an argument."),
+        ("clean flights extra", "got unexpected extra argument(s) (extra)"),
+        ("score flights --date 2013-02-30", "invalid value for '--date': '2013-02-30' does not"),
+        ("runs flights --last 0", "invalid value for '--last'"),
+        ("runs flights --stage claen", "no stage 'claen'; stages are ingest, clean,"),
+        ("clean flihgts", "no pipeline 'flihgts'"),
+        ("clean flights --env tset", "no environment 'tset'"),
+    ],
+)
+def test_wrong_usage_is_told_in_one_line_and_ends_with_2(tidemill, arguments, said):
+    result = tidemill(*arguments.split())
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"tidemill: {said}")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_folder_without_pipelines_is_told(tidemill, tmp_path, monkeypatch):
+    monkeypatch.setenv("TIDEMILL_ROOT", str(tmp_path))
+    result = tidemill("validate")
     assert result.exit_code == 2
-    assert "2013-02-30" in result.stderr
+    assert f"there are no pipelines: {tmp_path / 'conf'} holds no folder" in result.stderr
+    assert "there are no pipelines" in tidemill("validate", "flights").stderr
 
 
 def test_an_unknown_pipeline_is_a_settings_error(tidemill):

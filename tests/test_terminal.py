@@ -1,32 +1,6 @@
-import signal
-import threading
-
 import pytest
 
 from pipelines import terminal
-
-
-def test_ctrl_c_ends_the_command_even_where_something_waits_on(monkeypatch):
-    ended = threading.Event()
-    monkeypatch.setattr(terminal, "_PATIENCE_SECONDS", 0.0)
-    monkeypatch.setattr(terminal, "_end_at_once", ended.set)
-    before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt), terminal.stopping_soon():
-        signal.raise_signal(signal.SIGINT)
-    assert ended.wait(10)
-    assert signal.getsignal(signal.SIGINT) is before
-
-
-def test_a_forced_end_says_so_once(monkeypatch, capsys):
-    codes = []
-    monkeypatch.setattr(terminal.os, "_exit", codes.append)
-    monkeypatch.setattr(terminal, "_has_said", threading.Event())
-    terminal._end_at_once()
-    assert "stopped by Ctrl-C" in capsys.readouterr().err
-    terminal._has_said.set()
-    terminal._end_at_once()
-    assert capsys.readouterr().err == ""
-    assert codes == [130, 130]
 
 
 def test_what_is_printed_inside_goes_to_stderr(capfd):

@@ -1,1 +1,1 @@
-"""The commands of `tidemill`, a file per subject; `pipelines.cli` puts them together."""
+"""The commands of `tidemill`, a file per subject; `app` puts them together."""

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipelines import stopping
 from pipelines.secrecy import hide_in
-from pipelines.terminal import results_only, set_up_logging, stopping_soon, want_traces
+from pipelines.terminal import results_only, set_up_logging, want_traces
 
 if TYPE_CHECKING:
     from pipelines.config import Pipeline
@@ -92,9 +93,8 @@ class Options:
                 progress=progress,
                 profile=self.profile,
             )
-            # Spark has put its own answer to Ctrl-C in place by now.
-            with stopping_soon():
-                yield run
+            stopping.take_back()
+            yield run
 
 
 def day_of(moment: dt.datetime | None) -> dt.date | None:

@@ -1,0 +1,39 @@
+"""All commands of `tidemill`, in the panels of its help."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import typer
+
+from pipelines.commands import checking, looking, privacy, quarantine, upkeep, whole
+from pipelines.commands.stages import add_stages
+from pipelines.terminal import Group
+
+app = typer.Typer(
+    cls=Group,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="From raw files to Delta tables, trained Keras models and daily predictions.",
+)
+
+_PANELS: dict[str, tuple[Callable[..., None], ...]] = {
+    "Whole runs": (whole.run, whole.story, whole.land),
+    "Keeping the lake": (upkeep.maintain, upkeep.vacuum, upkeep.reproduce),
+    "Personal data": (privacy.erase, privacy.rotate),
+    "Looking and checking": (
+        looking.summary,
+        looking.runs,
+        looking.lineage,
+        checking.validate,
+        checking.schema,
+        checking.doctor,
+    ),
+}
+
+add_stages(app)
+for _panel, _commands in _PANELS.items():
+    for _command in _commands:
+        app.command(rich_help_panel=_panel)(_command)
+app.add_typer(quarantine.app, name="quarantine", rich_help_panel="Keeping the lake")
