@@ -10,7 +10,6 @@ import logging
 import os
 import re
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
@@ -37,11 +36,14 @@ _USER = re.compile(
 )
 _CONTAINERS = ("abfs:", "abfss:", "wasb:", "wasbs:")
 """Schemes that name a container where others have a user."""
-_PAIR = re.compile(r"(?<![\w.-])([\w.-]+)=([^\s&;\"']+?)(?=[,)}\]]*(?:[\s&;\"']|$))")
+_NAME = re.compile(r"(?<![\w.-])([\w.-]+)=")
+_VALUE = re.compile(r"[^\s&;\"']+?(?=[,)}\]]*(?:[\s&;\"']|$))")
 _IN_PROSE: tuple[re.Pattern[str], ...] = (
     re.compile(r"(\bAuthorization[\"']?\s*[:=]\s*[\"']?)(?:\w+\s+)?[^\s\"',}]+", re.I),
     re.compile(r"(\b(?:Bearer|Basic)\s+)[\w.~+/=-]{8,}"),
-    re.compile(r"(jdbc:[\w:]+:)[^/@\s:]+/[^/@\s]+(?=@)", re.I),  # user/password@host
+    re.compile(
+        r"(jdbc:(?:\w{1,20}:){1,3})[^/@\s:]{1,99}/[^/@\s]{1,299}(?=@)", re.I
+    ),  # user/password@host
     re.compile(r"(-D[\w.]*(?:password|secret|token)=)\S+", re.I),
     re.compile(r"()\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
     re.compile(
@@ -62,7 +64,7 @@ def hide(text: str) -> str:
     if "@" in text or "//" in text:
         text = _URI.sub(_hidden_user, text)
     if "=" in text:
-        text = _PAIR.sub(_hidden_value, text)
+        text = _without_values(text)
     for pattern in _IN_PROSE:
         text = pattern.sub(rf"\g<1>{HIDDEN}", text)
     for secret in _of_environment(tuple(os.environ.items())):
@@ -122,10 +124,19 @@ def _hidden_user(found: re.Match[str]) -> str:
     return f"{scheme}//{HIDDEN}@{rest[at.end() :]}" if at else found[0]
 
 
-def _hidden_value(found: re.Match[str]) -> str:
-    name = found[1]
-    is_telling = names_credential(name) or name.lower().rpartition("-")[2] in _IN_QUERIES
-    return f"{name}={HIDDEN if is_telling else _PAIR.sub(_hidden_value, found[2])}"
+def _without_values(text: str) -> str:
+    """Return a text without what follows `=` behind a telling name."""
+    parts, done = [], 0
+    for found in _NAME.finditer(text):
+        if found.start() < done:
+            continue
+        name = found[1]
+        is_telling = names_credential(name) or name.lower().rpartition("-")[2] in _IN_QUERIES
+        value = _VALUE.match(text, found.end()) if is_telling else None
+        if value is not None:
+            parts += [text[done : found.end()], HIDDEN]
+            done = value.end()
+    return "".join([*parts, text[done:]])
 
 
 @lru_cache(maxsize=1)
@@ -134,8 +145,10 @@ def _of_environment(variables: tuple[tuple[str, str], ...]) -> list[str]:
     found = set()
     for name, value in variables:
         if names_credential(name) or name.startswith("TIDEMILL_SECRET_"):
-            # The working folder is in `PWD`, and a key file's path is no key.
-            found.add("" if name == "PWD" or Path(value).exists() else value)
+            # The working folder is in `PWD`, and a key file's path is no key. `Path.exists` would
+            # raise for a long token.
+            is_place = name == "PWD" or os.path.exists(value)  # noqa: PTH110
+            found.add("" if is_place else value)
         elif "://" in value and "@" in value:
             found.add(_password(value))
     spelled = {one for secret in found for one in (secret, quote(secret, safe=""), unquote(secret))}

@@ -78,10 +78,21 @@ def test_no_password_of_an_address_is_shown(scheme: str, user: str, password: st
     assert found.endswith(f"host{rest} (again)")
 
 
+def test_a_long_text_is_no_trouble():
+    for piece in ("a=", "a=b,", "http://a:", "password=x,", "jdbc:a:", "(" * 9, "@"):
+        assert hide(piece * 20_000)
+
+
+@given(st.text() | st.text(_ALLOWED + "/:=&;'\" \n"))
+def test_any_text_can_be_hidden_in_and_a_second_time_changes_nothing(text: str):
+    assert hide(hide(text)) == hide(text)
+
+
 def test_secrets_of_the_environment_are_hidden_however_they_are_spelled(monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "s3cret/word")
     monkeypatch.setenv("HTTPS_PROXY", "http://me:prox%2Fword@proxy:3128")
     monkeypatch.setenv("PWD", "/work/folder")
+    monkeypatch.setenv("SOME_TOKEN", "x" * 5000)
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", __file__)
     assert hide(f"/work/folder/x and {__file__}") == f"/work/folder/x and {__file__}"
     assert hide("tried s3cret/word and s3cret%2Fword, prox/word") == "tried *** and ***, ***"
