@@ -15,7 +15,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Literal
 
-from pipelines.errors import TrackingError
+from pipelines.errors import LakeError, TrackingError
 from pipelines.lake.lock import write_lock
 
 logger = logging.getLogger(__name__)
@@ -125,7 +125,8 @@ def rebase(file: Path, folder: Path) -> int:
                     where = f"UPDATE {table} SET {column} = ? WHERE {column} = ?"
                     changed += db.execute(where, (new, place)).rowcount
             db.commit()
-    except (sqlite3.OperationalError, OSError) as error:
+    except (sqlite3.OperationalError, OSError, LakeError) as error:
+        # What is read is found by places relative to the lake in any case.
         logger.debug("%s keeps its places: %s", file, error)
         return 0
     logger.info("%s came from another place: %d places in it were changed", file, changed)

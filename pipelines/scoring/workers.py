@@ -53,8 +53,9 @@ class Job:
 
 
 def model_key(bundle: Bundle) -> str:
-    """Return a name for the bundle's model, by its content."""
-    return hashlib.sha256(bundle.model).hexdigest()
+    """Return a name for the bundle's model, by its content: the code of its layers included."""
+    code = bundle.code.digest if bundle.code else ""
+    return hashlib.sha256(bundle.model + code.encode()).hexdigest()
 
 
 def predictor(bundle: Bundle, key: str) -> Callable[[dict[str, Array]], Array]:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -125,13 +126,7 @@ def test_a_broken_database_that_may_have_held_runs_is_left_alone_and_says_how_to
 
 
 def test_two_first_trainings_at_once_share_one_database(tmp_path: Path) -> None:
-    code = (
-        "import sys, warnings; warnings.simplefilter('ignore')\n"
-        "from pipelines.lake.catalog import Lake; from pipelines.registry.store import ready\n"
-        "ready(Lake(sys.argv[1]))"
-    )
-    command = [sys.executable, "-c", code, str(tmp_path)]
-    both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    both = [subprocess.Popen(making(tmp_path), stderr=subprocess.PIPE, text=True) for _ in range(2)]
     said = [one.communicate()[1] for one in both]
     assert [one.returncode for one in both] == [0, 0], said
     assert state_of(tmp_path / "_mlflow" / "mlflow.db") == "whole"
@@ -155,6 +150,51 @@ def test_places_of_another_lake_become_this_ones(tmp_path: Path) -> None:
         "s3://b/x",
         *(f"{own.as_uri()}/{name}" for name in ("flights", "f/1", "f/2")),
     }
+
+
+def test_a_copied_lake_that_can_only_be_read_keeps_its_places(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipelines.errors import LakeError
+    from pipelines.registry import database
+
+    def refuse(*_: object) -> None:
+        raise LakeError("the lake can't be written")
+
+    file = tmp_path / "mlflow.db"
+    fill(f"sqlite:///{file}")
+    script(file, "INSERT INTO experiments VALUES ('file:///old/_mlflow/artifacts/flights')")
+    monkeypatch.setattr(database, "write_lock", refuse)
+    assert rebase(file, tmp_path / "_mlflow" / "artifacts") == 0
+
+
+@pytest.mark.slow
+def test_a_kill_at_any_moment_of_the_making_leaves_nothing_that_the_next_can_not_use(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "_mlflow"
+    for moment in (0.0, 0.3, 1.0, 2.0):
+        process = subprocess.Popen(making(tmp_path), stderr=subprocess.DEVNULL)
+        while process.poll() is None and not list(folder.glob(".*.part")):
+            process.poll()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(moment)
+        process.kill()
+        process.wait()
+    done = subprocess.run(making(tmp_path), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert state_of(folder / "mlflow.db") == "whole"
+    assert not list(folder.glob(".*"))
+
+
+def making(lake: Path) -> list[str]:
+    """Return a command that makes a lake's database."""
+    code = (
+        "import sys, warnings; warnings.simplefilter('ignore')\n"
+        "from pipelines.lake.catalog import Lake; from pipelines.registry.store import ready\n"
+        "ready(Lake(sys.argv[1]))"
+    )
+    return [sys.executable, "-c", code, str(lake)]
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,33 @@ def by_name(rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {**numeric, **category}
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("def broken(:", "can't be imported: SyntaxError"),
+        ("1 / 0", "can't be imported: ZeroDivisionError: division by zero"),
+        ("network = 3", "names 3; expected a function"),
+        (
+            "import no_such_package_at_all",
+            "No module named 'no_such_package_at_all'",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_users_module_is_told_as_a_setting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str
+) -> None:
+    from pipelines.training.models import model_function
+
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "users_wrong_module.py").write_text(text)
+    try:
+        with pytest.raises(SettingsError) as failed:
+            model_function("users_wrong_module:network")
+    finally:
+        sys.modules.pop("users_wrong_module", None)
+    assert said in str(failed.value)
+
+
 def test_the_seed_alone_decides_the_initial_weights() -> None:
     from pipelines.training.models import build_model
 

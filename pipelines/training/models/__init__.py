@@ -57,6 +57,16 @@ def model_function(name: str) -> Callable[..., Any]:
             f"`train.model: {name}` can't be found: {error}. Expected `module:function` with a "
             "module that Python finds on the driver: `PYTHONPATH=FOLDER tidemill ...`."
         ) from error
+    except Exception as error:
+        raise SettingsError(
+            f"`train.model: {name}`: its module can't be imported: {type(error).__name__}: "
+            f"{error}. Mend the file; Python runs all of it once to find the function."
+        ) from error
+    if not callable(found):
+        raise SettingsError(
+            f"`train.model: {name}` names {found!r:.80}; expected a function that takes "
+            "`ModelInputs` and `train.options` and returns a keras.Model."
+        )
     return found
 
 
