@@ -11,11 +11,13 @@ import contextlib
 import datetime as dt
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
@@ -107,6 +109,16 @@ class Driver:
         timer.join()
         self.end()
         return not has_ended
+
+    def killed_when(self, is_there: Callable[[], bool]) -> bool:
+        """Kill the driver and all its children as soon as something is there.
+
+        Tell whether it was: a stage may end without.
+        """
+        while not (was_there := is_there()) and not select.select([self._answers], [], [], 0)[0]:
+            pass
+        self.end()
+        return was_there
 
     def end(self) -> None:
         """Kill what is left of it, and let go of its pipes."""

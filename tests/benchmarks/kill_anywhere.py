@@ -1,13 +1,16 @@
-"""Kills drivers at random moments, runs the same command again, compares the lakes.
+"""Kills drivers at random moments and at the making of things, runs again, compares the lakes.
 
-    python -m tests.benchmarks.kill_anywhere --kills 30 --seed 1 [--stages clean score]
+    python -m tests.benchmarks.kill_anywhere --kills 30 --seed 1 [--stages clean score] [--makings]
 
-A slice of the flights goes through all stages once, undisturbed; the lake before each stage is
-kept. Then, stage after stage: its lake is put back, the stage is started and its driver killed
-(`kill -9`, Python and JVM) at a moment between 0 and the seconds that the undisturbed run took.
-A new driver runs the same stage under the same run id, and every table must equal that of the
-undisturbed run, in all columns but the audit ones; so must progress, feature specs, registered
-models and weights. Prints a line a kill, and a closing line; exits with 1 where something differs.
+A slice of the flights goes through all stages, undisturbed: a first delivery from an empty lake to
+gold, then a second one through all stages. The lake before each step is kept. Then, step after
+step: its lake is put back, the stage is started and its driver killed (`kill -9`, Python and JVM)
+at a moment between 0 and the seconds that the undisturbed run took. With `--makings` it is killed
+as well right when it makes something that its lake did not have: the log of each table, MLflow's
+store, progress, and the records of the run. A new driver runs the same stage under the same run id,
+and every table must equal that of the undisturbed run, in all columns but the audit ones; so must
+progress, feature specs, registered models and weights. Prints a line a kill, and a closing line;
+exits with 1 where something differs.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ import shutil
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +43,21 @@ OVERRIDES = (
 DATES = {"score": SCORED, "monitor": SCORED}
 
 
+@dataclass(frozen=True)
+class Step:
+    """A stage on one of the deliveries: the first meets an empty lake."""
+
+    delivery: str
+    stage: str
+
+    def __str__(self) -> str:
+        return f"{self.delivery} {self.stage}"
+
+
+FIRST = [Step("first", stage) for stage in STAGES[:3]]
+NEXT = [Step("next", stage) for stage in STAGES]
+
+
 class Trial:
     """An undisturbed run, and kills to compare with it."""
 
@@ -46,8 +65,9 @@ class Trial:
         self.lake, self.landing = folder / "lake", folder / "landing"
         self.kept = folder / "kept"
         self.chosen = random.Random(seed)
-        self.seconds: dict[str, float] = {}
-        self.expected: dict[str, dict[str, Any]] = {}
+        self.seconds: dict[Step, float] = {}
+        self.expected: dict[Step, dict[str, Any]] = {}
+        self.made: dict[Step, list[Path]] = {}
         self._log = (folder / "drivers.log").open("wb")
         self._driver: Driver | None = None
 
@@ -63,60 +83,87 @@ class Trial:
             self._driver.end()
         self._driver = None
 
-    def asked(self, stage: str, run_id: str) -> dict[str, Any]:
+    def asked(self, step: Step) -> dict[str, Any]:
         """Return what a driver is told."""
         return {
-            "stage": stage,
-            "run_id": run_id,
+            "stage": step.stage,
+            "run_id": f"{step.delivery}-{step.stage}",
             "pipeline": "flights",
             "lake": str(self.lake),
             "overrides": [f"landing={self.landing}", *OVERRIDES],
-            "date": DATES.get(stage),
+            "date": DATES.get(step.stage),
         }
 
-    def run(self, stage: str, run_id: str) -> float:
+    def run(self, step: Step) -> float:
         """Run a stage; return its seconds."""
-        answer = self.driver().run(**self.asked(stage, run_id))
+        answer = self.driver().run(**self.asked(step))
         if "error" in answer:
-            raise RuntimeError(f"{stage}: {answer['error']}")
+            raise RuntimeError(f"{step}: {answer['error']}")
         return float(answer["seconds"])
 
     def run_undisturbed(self) -> None:
         """Take a first delivery to gold and a second one through all stages; keep each lake."""
+        self.lake.mkdir()
         deliver(self.landing, BEFORE)
-        for stage in STAGES[:3]:
-            self.run(stage, f"before-{stage}")
+        for step in FIRST:
+            self._run_and_keep(step)
         deliver(self.landing, UNTIL)
         spoil(self.landing)
-        for stage in STAGES:
-            shutil.copytree(self.lake, self.kept / stage)
-            self.seconds[stage] = self.run(stage, f"run-{stage}")
-            self.expected[stage] = content(self.lake)
-            say(f"{stage}: {self.seconds[stage]:.1f} s undisturbed")
+        for step in NEXT:
+            self._run_and_keep(step)
 
-    def kill(self, number: int, stage: str) -> bool:
-        """Kill a stage once, run it again, compare; tell whether all is the same."""
-        shutil.rmtree(self.lake)
-        shutil.copytree(self.kept / stage, self.lake)
-        after = self.chosen.uniform(0, self.seconds[stage])
-        self.driver().start(**self.asked(stage, f"run-{stage}"))
+    def _run_and_keep(self, step: Step) -> None:
+        kept = self.kept / str(step)
+        shutil.copytree(self.lake, kept / "lake")
+        shutil.copytree(self.landing, kept / "landing")  # with the times of its files
+        self.seconds[step] = self.run(step)
+        self.expected[step] = content(self.lake)
+        self.made[step] = made_since(kept / "lake", self.lake)
+        say(f"{step}: {self.seconds[step]:.1f} s undisturbed, {len(self.made[step])} things made")
+
+    def kill_after(self, step: Step) -> bool:
+        """Kill a stage at a random moment, run it again, compare; tell whether all is the same."""
+        after = self.chosen.uniform(0, self.seconds[step])
+        self._put_back(step)
+        self.driver().start(**self.asked(step))
         was_at_work = self.driver().killed_after(after)
+        whether = "" if was_at_work else " (it had just ended)"
+        return self._run_again(step, f"after {after:.1f} of {self.seconds[step]:.1f} s{whether}")
+
+    def kill_at(self, step: Step, making: Path) -> bool:
+        """Kill a stage as it makes a thing, run it again, compare; tell whether all is the same."""
+        self._put_back(step)
+        self.driver().start(**self.asked(step))
+        was_there = self.driver().killed_when((self.lake / making).exists)
+        whether = "" if was_there else " (which did not come)"
+        return self._run_again(step, f"at the making of {making}{whether}")
+
+    def _put_back(self, step: Step) -> None:
+        for name, place in (("lake", self.lake), ("landing", self.landing)):
+            shutil.rmtree(place)
+            shutil.copytree(self.kept / str(step) / name, place)
+
+    def _run_again(self, step: Step, killed: str) -> bool:
         self.drop_driver()
         try:
-            seconds = self.run(stage, f"run-{stage}")
-            differing = differences(self.expected[stage], content(self.lake))
+            seconds = self.run(step)
+            differing = differences(self.expected[step], content(self.lake))
         except RuntimeError as error:
             seconds, differing = 0.0, [f"run again: {error}"]
             self.drop_driver()
         verdict = "the same" if not differing else "DIFFERS"
-        whether = "" if was_at_work else " (it had just ended)"
-        say(
-            f"{number:3d} {stage:10s} killed after {after:5.1f} of {self.seconds[stage]:5.1f} s"
-            f"{whether}, again in {seconds:5.1f} s: {verdict}"
-        )
+        say(f"{step!s:16s} killed {killed}, again in {seconds:.1f} s: {verdict}")
         for line in differing:
             say(f"      {line}")
         return not differing
+
+
+def made_since(before: Path, after: Path) -> list[Path]:
+    """Return what one lake has and an earlier one lacks: logs of tables, stores, notes."""
+    patterns = ("*/*/_delta_log", "_mlflow", "_mlflow/*.db", "_runs/*/*", "_state/*/*/*")
+    more = ("_checkpoints/*/*/*/metadata", "_training/*/*", "_training/*/*/bundle", "_reports/*")
+    found = [path.relative_to(after) for one in (*patterns, *more) for path in after.glob(one)]
+    return sorted(path for path in found if not (before / path).exists())
 
 
 def spoil(landing: Path) -> None:
@@ -143,14 +190,17 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=32)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES))
+    parser.add_argument("--makings", action="store_true", help="kill at the making of all things")
     options = parser.parse_args()
     begun = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         trial = Trial(Path(folder), options.seed)
         try:
             trial.run_undisturbed()
-            stages = [options.stages[n % len(options.stages)] for n in range(options.kills)]
-            same = [trial.kill(number, stage) for number, stage in enumerate(stages, start=1)]
+            steps = [step for step in (*FIRST, *NEXT) if step.stage in options.stages]
+            same = [trial.kill_after(steps[n % len(steps)]) for n in range(options.kills)]
+            if options.makings:
+                same += [trial.kill_at(step, one) for step in steps for one in trial.made[step]]
         finally:
             trial.drop_driver()
             shutil.copy(Path(folder) / "drivers.log", Path(tempfile.gettempdir()) / "drivers.log")
