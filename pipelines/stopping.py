@@ -42,7 +42,7 @@ def install() -> None:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _on_signal)
     if "PYSPARK_GATEWAY_PORT" in os.environ:
-        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+        end_with_parent()
 
 
 def take_back() -> None:
@@ -127,8 +127,15 @@ def _quieten(context: Any) -> None:
         context._jvm.org.apache.spark.util.Utils.setLogLevel(level)
 
 
+def end_with_parent() -> None:
+    """Have this process, a helper of the command, end soon after the one that started it."""
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+
+
 def _end_with(parent: int) -> None:
     """End when the process that started this one does."""
     while os.getppid() == parent:
         time.sleep(_LOOK_SECONDS)
+    if not _is_command:
+        os._exit(1)
     stop(signal.SIGTERM, "the end of spark-submit")

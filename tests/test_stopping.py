@@ -204,6 +204,19 @@ def test_under_spark_submit_the_end_of_its_jvm_is_an_end():
         assert "tidemill: stopped by the end of spark-submit." in jvm.communicate()[1]
 
 
+def test_a_helper_ends_soon_after_the_command_that_started_it():
+    inner = (
+        "import time; from pipelines import stopping; stopping.end_with_parent()\n"
+        "print('up', flush=True); time.sleep(600)"
+    )
+    outer = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]])"
+    command = [sys.executable, "-c", outer, inner]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as started:
+        assert started.stdout.readline() == "up\n"
+        started.kill()
+        assert started.stdout.read() == ""  # closed when the helper has ended
+
+
 def test_nothing_is_ended_where_tidemill_is_not_the_command(monkeypatch):
     ended = []
     monkeypatch.setattr(stopping.os, "_exit", ended.append)

@@ -14,6 +14,7 @@ from pipelines.config.document import Document, read_document
 from pipelines.config.overlay import lay_over, set_values
 from pipelines.config.pipeline import Pipeline
 from pipelines.config.problems import settings_error
+from pipelines.config.yaml_text import MOST_CHARACTERS
 from pipelines.errors import SettingsError, nearest
 
 _FILE = "pipeline.yml"
@@ -111,6 +112,11 @@ def load_document(
 def _read(file: Path, root: Path) -> Document:
     shown = str(file.relative_to(root))
     try:
+        if file.stat().st_size > 4 * MOST_CHARACTERS:
+            raise SettingsError(
+                f"{shown} has {file.stat().st_size:,} bytes; a settings file has "
+                f"{MOST_CHARACTERS:,} characters at most. Is it another file?"
+            )
         content = file.read_bytes()
     except OSError as error:
         raise SettingsError(f"{shown} can't be read: {error.strerror}.") from error

@@ -9,6 +9,7 @@ from pipelines.errors import UsageError, nearest
 
 Layer = Literal["bronze", "silver", "quarantine", "gold", "predictions", "monitoring"]
 LAYERS: tuple[str, ...] = get_args(Layer)
+_LONGEST = 200
 
 
 @dataclass(frozen=True, order=True)
@@ -39,10 +40,16 @@ class Table:
 
 def _one_name(name: str) -> str:
     """Return a name that becomes a folder's; refuse one that is a path."""
-    if "/" in name or "\\" in name or name in ("", ".", ".."):
+    if "/" in name or "\\" in name or name in ("", ".", "..") or not name.isprintable():
         raise UsageError(
-            f"'{name}' can't name a run or a thing of the lake: it would become a path. Expected a "
+            f"{name!r} can't name a run or a thing of the lake: it would become a path. Expected a "
             "name without `/`, such as flights-20130101."
+        )
+    if len(name.encode()) > _LONGEST:
+        raise UsageError(
+            f"'{name[:40]}...' can't name a run or a thing of the lake: it has "
+            f"{len(name.encode())} bytes, and becomes part of a file's name. Expected {_LONGEST} "
+            "at most."
         )
     return name
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipelines import errors
+from pipelines import errors, stopping
 from pipelines.config.train import Train
 from pipelines.errors import TidemillError, TrainingError
 from pipelines.features.spec import ModelInput
@@ -235,6 +235,7 @@ def main() -> None:
     """Do the step that the argument names; print what is wrong with the model, or null."""
     from pipelines.registry.quiet import load_tensorflow
 
+    stopping.end_with_parent()
     load_tensorflow()
     asked, said = json.load(sys.stdin), None
     try:
