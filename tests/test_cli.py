@@ -1,5 +1,6 @@
 import json
 import logging
+import shutil
 import subprocess
 import sys
 from types import ModuleType
@@ -100,6 +101,22 @@ def test_wrong_usage_is_told_in_one_line_and_ends_with_2(tidemill, arguments, sa
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith(f"tidemill: {said}")
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_model_that_is_not_there_is_told_by_validate_with_file_and_line(
+    tidemill, tmp_path, monkeypatch, project
+):
+    folder = tmp_path / "conf" / "weather"
+    shutil.copytree(project / "conf" / "weather", folder)
+    file = folder / "pipeline.yml"
+    file.write_text(file.read_text().replace("model: rnn", "model: no.such:thing"))
+    line = 1 + file.read_text()[: file.read_text().index("no.such")].count("\n")
+    monkeypatch.setenv("TIDEMILL_ROOT", str(tmp_path))
+    result = tidemill("validate")
+    assert result.exit_code == 2
+    assert result.stderr.startswith(
+        f"tidemill: conf/weather/pipeline.yml:{line}: `train.model: no.such:thing`: there is no "
+    )
 
 
 def test_a_folder_without_pipelines_is_told(tidemill, tmp_path, monkeypatch):

@@ -18,7 +18,14 @@ def validate(
 ) -> None:
     """Check pipelines without Spark: settings, every overlay, the files they name, profiles."""
     from pipelines.config import check
-    from pipelines.config.load import environments, load_pipeline, pipeline_names, project_root
+    from pipelines.config.load import (
+        environments,
+        load_document,
+        load_pipeline,
+        pipeline_names,
+        project_root,
+    )
+    from pipelines.config.problems import located
     from pipelines.errors import SettingsError
     from pipelines.lake.session import check_profiles
     from pipelines.training.models import BUILT_IN
@@ -34,10 +41,15 @@ def validate(
     for name in names or known:
         pipeline = load_pipeline(name, env, tuple(overrides or ()))
         others = environments(pipeline.folder) if env is None else []
-        for one in (pipeline, *(load_pipeline(name, o, tuple(overrides or ())) for o in others)):
-            check.check_files(one)
-            check.check_queries(one)
-            check.check_functions(one, sorted(BUILT_IN))
+        for other in (env, *others):
+            given = (name, other, tuple(overrides or ()))
+            one = load_pipeline(*given)
+            try:
+                check.check_files(one)
+                check.check_queries(one)
+                check.check_functions(one, sorted(BUILT_IN))
+            except SettingsError as error:
+                raise located(error, load_document(*given, None, root)) from None
         overlays = f", overlays {' '.join(others)}" if others else ""
         print(f"{name}: {check.describe(pipeline)}{overlays}, ok")
 

@@ -156,10 +156,13 @@ def read_document(text: str, name: str) -> Document:
     return Document(values, {**reader.origins, (): name}, reader.sources)
 
 
-def read_value(text: str, name: str) -> Any:
-    """Read one YAML value as it stands behind `--set KEY=`; `name` is the whole option."""
+def read_value(text: str, name: str) -> tuple[Any, dict[Path, str]]:
+    """Read one YAML value as it stands behind `--set KEY=`; `name` is the whole option.
+
+    Returned with it is what was written, as in `Document.sources`.
+    """
     read = _read(text, name)
-    return None if read is None else read[1]
+    return (None, {(): ""}) if read is None else (read[1], read[2].sources)
 
 
 def _read(text: str, name: str) -> tuple[yaml.Node, Any, _Reader] | None:

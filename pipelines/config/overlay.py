@@ -53,7 +53,7 @@ def _set_value(document: Document, override: str) -> Document:
         raise UsageError(
             f"--set {override}: expected KEY=VALUE with a dotted key, such as train.epochs=2."
         )
-    value = read_value(text, f"--set {override}")
+    value, sources = read_value(text, f"--set {override}")
     overlay: Any = value
     for key in reversed(keys):
         overlay = {key: overlay}
@@ -61,7 +61,8 @@ def _set_value(document: Document, override: str) -> Document:
     _refuse_unknown_entry(document.values, keys, place)
     # A mapping given by --set replaces: `train.options={hidden: [8]}` means just these options.
     base = lay_over(document, Document(_nest(keys, None), {keys: place}))
-    return lay_over(base, Document(overlay, {keys: place}))
+    sources = {(*keys, *below): written for below, written in sources.items()}
+    return lay_over(base, Document(overlay, {keys: place}, sources))
 
 
 def _nest(keys: Sequence[str], value: Any) -> Any:

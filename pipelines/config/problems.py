@@ -85,6 +85,12 @@ def _shown(value: Any) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
+def located(error: SettingsError, document: Document) -> SettingsError:
+    """Return an error about a setting that it names in backticks, with the setting's place."""
+    path = _path_named_in(str(error), document)
+    return SettingsError(f"{document.origin(path)}: {error}") if path else error
+
+
 def _path_named_in(said: str, document: Document) -> Path | None:
     """Return the path that a message names in backticks; a contradiction has no place itself."""
     for name in re.findall(r"`([\w.]+)[^`]*`", said):

@@ -33,6 +33,11 @@ def quoted(text: str) -> str:
     return '"' + text.encode("unicode_escape").decode("ascii").replace('"', '\\"') + '"'
 
 
+def place_of(name: str, line: int) -> str:
+    """Return a place as users know it; an option has no lines."""
+    return name if name.startswith("--") else f"{name}:{line}"
+
+
 class Loader(yaml.SafeLoader):
     """Makes the tree of a text, as long as it is one that settings may have."""
 
@@ -44,7 +49,7 @@ class Loader(yaml.SafeLoader):
 
     def place(self, mark: Any) -> str:
         """Return file and line of a mark."""
-        return f"{self.name}:{mark.line + 1}"
+        return place_of(self.name, mark.line + 1)
 
     def rest_of_line(self, mark: Any) -> str:
         """Return what stands on a mark's line from the mark on."""
@@ -150,16 +155,16 @@ def _check_text(text: str, name: str) -> None:
         )
     odd = yaml.reader.Reader.NON_PRINTABLE.search(text)
     if odd is not None:
-        line = text.count("\n", 0, odd.start()) + 1
+        place = place_of(name, text.count("\n", 0, odd.start()) + 1)
         raise SettingsError(
-            f"{name}:{line}: the character U+{ord(odd.group()):04X} can't stand in YAML. Take it "
+            f"{place}: the character U+{ord(odd.group()):04X} can't stand in YAML. Take it "
             f'out, or write it as an escape in double quotes: "\\x{ord(odd.group()):02x}".'
         )
     for sign, escape in _OTHER_BREAKS.items():
         if sign in text:
-            line = text.count("\n", 0, text.index(sign)) + 1
+            place = place_of(name, text.count("\n", 0, text.index(sign)) + 1)
             raise SettingsError(
-                f"{name}:{line}: holds the character U+{ord(sign):04X}, at which YAML would end "
+                f"{place}: holds the character U+{ord(sign):04X}, at which YAML would end "
                 f'the line. Take it out, or write it as an escape in double quotes: "{escape}".'
             )
 
@@ -167,21 +172,21 @@ def _check_text(text: str, name: str) -> None:
 def syntax_error(error: yaml.MarkedYAMLError, loader: Loader | None, name: str) -> SettingsError:
     """Return what is wrong with a text that is no YAML, with its line and what may be meant."""
     mark = error.problem_mark or error.context_mark
-    line = f":{mark.line + 1}" if mark else ""
+    place = place_of(name, mark.line + 1) if mark else name
     begun = error.context_mark.line + 1 if error.context_mark else None
     since = f" (begun in line {begun})" if mark and begun not in (None, mark.line + 1) else ""
     said = ", ".join(part for part in (error.context, error.problem) if part)
     if mark is None or loader is None:
-        return SettingsError(f"{name}{line}: not valid YAML: {said}.")
+        return SettingsError(f"{place}: not valid YAML: {said}.")
     if "'\\t'" in said:
         return SettingsError(
-            f"{name}{line}: not valid YAML: a tab stands where YAML wants spaces. Indent with "
+            f"{place}: not valid YAML: a tab stands where YAML wants spaces. Indent with "
             'spaces; a tab that is part of a text stands in double quotes: "\\t".'
         )
     written = _written_at(loader.text, mark.index)
     hint = f", for example {quoted(written)}" if 0 < len(written) <= _SHOWN else ""
     return SettingsError(
-        f"{name}{line}: not valid YAML: {said}{since}. Are all brackets and quotes closed, and all "
+        f"{place}: not valid YAML: {said}{since}. Are all brackets and quotes closed, and all "
         "lines indented alike? Text that holds signs of YAML (one of , : # ? [ ] { } & * ! | > % "
         f"@ ` or a quote) has to stand in quotes{hint}."
     )

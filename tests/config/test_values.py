@@ -67,6 +67,25 @@ def test_the_file_and_an_override_are_refused_with_their_place(shop, shop_yml, n
         load_pipeline("shop", overrides=[override], root=shop())
 
 
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("description=no", "YAML reads an unquoted `no` so. If it is text, quote it: 'no'."),
+        ("description=", "Nothing stands behind the key; an empty text is ''."),
+        ("train.model={a: b}", "YAML reads an unquoted `{a: b}` so."),
+        ("train.options={a: decimal(1,2)}", "Quote it: 'decimal(1,2)'."),
+        ("train.options=[[[", "not valid YAML: while parsing a flow"),
+        ("description=a\x00b", "the character U+0000 can't stand in YAML"),
+        ("description=" + "[" * 3000, "more than 50 lists or mappings stand in one another"),
+    ],
+)
+def test_an_override_is_read_as_a_file_is(shop, override, said):
+    with pytest.raises(SettingsError) as caught:
+        load_pipeline("shop", overrides=[override], root=shop())
+    assert str(caught.value).startswith(f"--set {override}: ")
+    assert said in str(caught.value)
+
+
 PATHS = ["../../x", "a/b", "", "_x", "a b", "x" * 101, "a.b", "1a", "a`b", "..", "ä/", "C:x"]
 
 
