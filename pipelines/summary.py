@@ -97,11 +97,14 @@ def _table(lake: Lake, table: Table) -> TableFacts | None:
 
 
 def _model(pipeline: Pipeline, lake: Lake) -> ModelFacts | None:
-    # Looking into an MLflow store that isn't there would make one.
-    if lake.is_local and not Path(lake.local_root, "_mlflow").exists():
-        return None
     from pipelines.registry.bundle import load_bundle
     from pipelines.registry.champion import find_champion
+    from pipelines.registry.store import own_database
+
+    # Looking into an MLflow store that isn't there would make one.
+    own = own_database(lake)
+    if own is not None and not own.exists():
+        return None
 
     champion = find_champion(lake, pipeline.score.model)
     if champion is None:

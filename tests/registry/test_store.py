@@ -17,7 +17,7 @@ from pipelines.errors import TrackingError
 from pipelines.lake.catalog import Lake
 from pipelines.registry import store
 from pipelines.registry.bundle import Bundle, save_bundle
-from pipelines.registry.champion import RegisteredModel, register
+from pipelines.registry.champion import RegisteredModel, make_champion, register
 from pipelines.registry.database import make_whole, rebase, sqlite_file, state_of
 from pipelines.registry.store import artifact_root, open_client, ready, takes_copies
 from pipelines.registry.tracking import TrainingRecord
@@ -241,6 +241,23 @@ def test_nothing_lands_in_the_working_folder(
     client = open_client(other)
     version = client.get_model_version("m", str(found.version))
     assert version.source == found.bundle, "MLflow's tools find the bundle itself"
+
+
+def test_the_summary_shows_the_champion_of_a_database_outside_the_lake(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, project: Path
+) -> None:
+    from pipelines.config.load import load_pipeline
+    from pipelines.summary import _model
+
+    lake = Lake(str(tmp_path / "lake"))
+    pipeline = load_pipeline("flights", overrides=["score.model=m"], root=project)
+    assert _model(pipeline, lake) is None, "no database is made by looking"
+    assert not Path(lake.tracking).exists()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{made}")
+    make_champion(lake, train(lake, "run-summary"))
+    shown = _model(pipeline, lake)
+    assert shown is not None
+    assert shown.run_id == "run-summary"
 
 
 @pytest.fixture
