@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import codecs
 import re
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from pipelines.config.base import Settings
+from pipelines.config.column_names import QUARANTINE_S_OWN, column_name, column_names
 from pipelines.config.names import TableName
-
-# The reader counts on these; a source can't set them.
-QUARANTINE_S_OWN = ("reasons", "quarantined_at")
-_FIXED_OPTIONS = {
-    name.lower()
-    for name in (
-        *("header", "mode", "columnNameOfCorruptRecord", "inferSchema", "enforceSchema", "path"),
-        *("recursiveFileLookup", "mergeSchema", "maxFileAge", "basePath"),
-    )
-}
-
+from pipelines.config.reader_options import check_options
 
 _DATABASES = (
     "postgresql",
@@ -98,7 +89,12 @@ class Source(Settings):
     format: Literal["csv", "json", "parquet"] = "csv"
     """csv with a header; json with one record a line, in UTF-8; parquet."""
     columns: tuple[str, ...]
-    """Columns every file must have, in any order. Bronze keeps them as text (CSV, JSON)."""
+    """Columns every file must have, in any order. Bronze keeps them as text (CSV, JSON). A header's
+    name that a table can't hold may stand here too: blanks, brackets, commas and the like become
+    `_` in the table (`Umsatz in €` is the column `Umsatz_in_€`)."""
+    headers: dict[str, str] = Field(default_factory=dict)
+    """Columns that are called otherwise in the files, each with the name there, as
+    `{revenue: Umsatz in €}`; the column itself stands in `columns`."""
     delivery: Literal["append", "upsert", "full_snapshot"] = "append"
     """How deliveries relate: new rows only; rows that replace those of the same key; all rows."""
     on_change: Literal["fail", "correction"] = "fail"
@@ -111,7 +107,36 @@ class Source(Settings):
     narrower type as the table's (int as bigint); files of a wider or another type are put aside.
     Rows that are in the table stay as they are, whatever comes."""
     options: dict[str, str] = Field(default_factory=dict)
-    """Further options of Spark's reader for this format (`sep`, `encoding`, `nullValue`, ...)."""
+    """How the files are written: `sep`, `quote`, `escape`, `encoding`, `lineSep`, `nullValue` and
+    the like of CSV; options that could lose or change rows unseen are refused."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _columns_of_headers(cls, data: Any) -> Any:
+        """Make columns of names that stand in `columns` as headers have them."""
+        columns = data.get("columns") if isinstance(data, dict) else None
+        headers = data.get("headers", {}) if isinstance(data, dict) else None
+        if not isinstance(columns, list | tuple) or not isinstance(headers, dict):
+            return data
+        if data.get("jdbc") is not None or not all(isinstance(name, str) for name in columns):
+            return data
+        made = {name: column_name(name, place) for place, name in enumerate(columns, 1)}
+        names: dict[str, str] = {}
+        for name, column in made.items():
+            if names.setdefault(column, name) != name:
+                raise ValueError(
+                    f"'{names[column]}' and '{name}' of `columns` would both be the table's column "
+                    f"'{column}'; name one of them otherwise: another word in `columns`, and in "
+                    f"`headers` that word with the name in the files"
+                )
+        named = {column: name for name, column in made.items() if name != column}
+        columns = [made[name] for name in columns]
+        return {**data, "columns": columns, **({"headers": named | headers} if named else {})}
+
+    def columns_of(self, header: Sequence[str]) -> tuple[str, ...]:
+        """Return the column of each name in a header, declared or not."""
+        named = {name.strip(): column for column, name in self.headers.items()}
+        return tuple(column_names(header, named, self.columns))
 
     @field_validator("path")
     @classmethod
@@ -149,12 +174,42 @@ class Source(Settings):
         return value
 
     @model_validator(mode="after")
+    def _headers_are_columns(self) -> Source:
+        names: dict[str, str] = {}
+        for column, name in self.headers.items():
+            if column not in self.columns:
+                raise ValueError(
+                    f"`headers.{column}` is none of `columns`; expected a column, with its name in "
+                    f"the files: {', '.join(self.columns[:8])}"
+                )
+            if name.strip() in names:
+                raise ValueError(
+                    f"`headers.{column}` and `headers.{names[name.strip()]}` are both '{name}' in "
+                    "the files; expected a name for one column"
+                )
+            names[name.strip()] = column
+        for column in self.columns:
+            if names.get(column, column) != column and column not in self.headers:
+                raise ValueError(
+                    f"'{column}' of `columns` is what `headers.{names[column]}` takes from the "
+                    "files; name one of the two otherwise"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _files_or_a_table(self) -> Source:
         if self.jdbc is None:
             if not self.path:
                 raise ValueError("name the `path` of its files, or a database table as `jdbc`")
             return self
-        given = {"path", "format", "options", "on_change", "schema_drift"} & self.model_fields_set
+        given = {
+            "path",
+            "format",
+            "options",
+            "on_change",
+            "schema_drift",
+            "headers",
+        } & self.model_fields_set
         if given:
             raise ValueError(
                 f"`jdbc` reads a table; `{sorted(given)[0]}` is for files, leave it out"
@@ -173,20 +228,7 @@ class Source(Settings):
 
     @model_validator(mode="after")
     def _options_fit(self) -> Source:
-        for option in self.options:
-            if option.lower() in _FIXED_OPTIONS:
-                raise ValueError(f"`options.{option}` is set by ingest itself; leave it out")
-        given = {option.lower(): value for option, value in self.options.items()}
-        if self.format == "json" and {"multiline", "encoding", "charset", "linesep"} & set(given):
-            raise ValueError(
-                "`format: json` reads one record a line in UTF-8; `multiLine`, `encoding` and "
-                "`lineSep` don't go with it"
-            )
-        encoding = given.get("encoding", given.get("charset", "utf-8"))
-        try:
-            codecs.lookup(encoding)
-        except LookupError as error:
-            raise ValueError(f"`options.encoding: {encoding}` is no known encoding") from error
+        check_options(self.format, self.options)
         return self
 
 

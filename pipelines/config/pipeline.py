@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator, model_validator
 
 from pipelines.config.base import Settings
 from pipelines.config.clean import Clean
+from pipelines.config.column_names import with_columns_of_headers
 from pipelines.config.featurize import Featurize
 from pipelines.config.ingest import Ingest
 from pipelines.config.losses import METRICS
@@ -57,6 +59,11 @@ class Pipeline(Settings):
         except (ZoneInfoNotFoundError, ValueError) as error:
             raise ValueError(f"unknown time zone '{value}'") from error
         return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sources_of_headers(cls, data: Any) -> Any:
+        return with_columns_of_headers(data)
 
     @model_validator(mode="after")
     def _folds_have_days(self) -> Pipeline:

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from pipelines.config.ingest import Ingest
 
 _NUMBERS = ("tinyint", "byte", "smallint", "short", "int", "integer", "bigint", "long")
-# A reader's error message quotes what it had read when such a limit was passed.
-_TALKATIVE = ("maxcolumns", "maxcharspercolumn")
 
 
 class Mark(Settings):
@@ -118,12 +116,6 @@ def check_marks(privacy: Privacy, ingest: Ingest, clean: Clean) -> None:
                 raise ValueError(
                     f"`ingest.sources.{name}.schema_drift: add` doesn't go with `privacy."
                     "protect_at: ingest`: a new column would be in bronze before it is marked"
-                )
-            loud = [option for option in source.options if option.lower() in _TALKATIVE]
-            if loud:
-                raise ValueError(
-                    f"`ingest.sources.{name}.options.{loud[0]}` doesn't go with `privacy."
-                    "protect_at: ingest`: the reader's error would quote values"
                 )
     for name, entity in clean.entities.items():
         for column, treatment in entity.columns.items():

@@ -104,7 +104,7 @@ class Writer:
             good = self._count(tables.rows, outcome, batch, None)
             has_malformed = num_read != sum(good.values())
             if has_malformed:
-                aside = aside.unionByName(self._malformed(found))
+                aside = aside.unionByName(self._malformed(_with_malformed(found, good)))
         self._create(tables.rejected, rejected_schema())
         if found.rejected or has_malformed:
             self._append(aside, tables.rejected, rejected_schema(), batch, outcome)
@@ -112,7 +112,7 @@ class Writer:
         outcome.rows, outcome.malformed = sum(good.values()), sum(malformed.values())
         if num_read is None:
             # An earlier run wrote the rows, and did not live to compare them.
-            num_read = read_records(self._spark, found, self._source).count()
+            num_read = self._read_again(found)
         outcome.records = num_read
         self._check(outcome, batch)
         entries = self._entries(found, batch, good, malformed)
@@ -140,20 +140,24 @@ class Writer:
         """Return the records of all good files, with the file they came from."""
         from pyspark.sql import functions as F
 
-        files = [file for group in found.groups.values() for file in group]
         places = self._spark.createDataFrame(
-            [(link, file.path, file.modified_ms) for file in files for link in file.links],
-            "_link string, _source_file string, _modified_ms bigint",
+            [
+                (number, link, file.path, file.modified_ms)
+                for number, file in enumerate(found.files)
+                for link in (file.links if not found.layouts else (file.link,))
+            ],
+            "_number bigint, _link string, _source_file string, _modified_ms bigint",
         )
         records = read_records(self._spark, found, self._source, seen)
-        # A number is looked up more quickly than a text. Two links of one number would double
-        # their rows, which the count after the write would find.
-        number = F.xxhash64("_link").alias("_number")
-        places = places.select(number, "_source_file", "_modified_ms")
+        if not found.layouts:
+            # A number is looked up more quickly than a text. Two links of one number would double
+            # their rows, which the count after the write would find.
+            number = F.xxhash64("_link")
+            records = records.withColumn("_number", number)
+            places = places.withColumn("_number", number)
         return (
             protect(records, self._protection)
-            .withColumn("_number", number)
-            .join(F.broadcast(places), "_number")
+            .join(F.broadcast(places.drop("_link")), "_number")
             .withColumn("_source_modified_at", F.timestamp_millis("_modified_ms"))
         )
 
@@ -168,7 +172,7 @@ class Writer:
         columns = T.StructType(
             [one for one in records.schema.fields if not one.name.startswith("_")]
         )
-        schema = rows_schema(columns)
+        schema = rows_schema(columns, self._source.headers)
         self._create(table, schema, {"delta.dataSkippingStatsColumns": _STATISTICS})
         before = latest_version(self._spark, self._lake, table)
         good = records.where(F.col("_reason").isNull())
@@ -176,7 +180,14 @@ class Writer:
         self._append(good, table, schema, batch, outcome, num_bytes)
         if outcome.written[table] == before:
             return None
+        if found.layouts:
+            return _counted(found)
         return sum(int(one.get["records"]) for one in seen)
+
+    def _read_again(self, found: Sorted) -> int:
+        if found.layouts:
+            return _counted(found)
+        return read_records(self._spark, found, self._source).count()
 
     def _malformed(self, found: Sorted) -> DataFrame:
         from pyspark.sql import functions as F
@@ -274,6 +285,16 @@ class Writer:
             "were read; run ingest again when deliveries are complete. If it says so again, move "
             "the source's three tables and its files in `_state` away: all its files are read anew."
         )
+
+
+def _counted(found: Sorted) -> int:
+    """Return the records of all files, as their census counted them."""
+    return sum(found.expected[file] for file in found.files)
+
+
+def _with_malformed(found: Sorted, good: Counts) -> Sorted:
+    """Return the files that are known to have malformed records; all, where nothing is known."""
+    return found.only([f for f in found.files if found.expected.get(f) != good.get(f.path, 0)])
 
 
 def _some(files: Sequence[LandingFile]) -> str:

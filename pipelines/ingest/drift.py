@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from pipelines.config.ingest import QUARANTINE_S_OWN, Source
+from pipelines.config.column_names import column_name
+from pipelines.config.ingest import Source
 from pipelines.errors import SchemaDrift
 from pipelines.ingest.files import LandingFile
 
@@ -27,12 +28,21 @@ class BadFile(Exception):
     """A finding about a file, no failure of the run: it is put aside, the message is the reason."""
 
 
+def judged_header(header: Sequence[str], source: Source) -> tuple[str, ...] | str:
+    """Return the column of each name in a header, or why a file that has it is put aside."""
+    names = source.columns_of(header)
+    try:
+        judge_names(names, source)
+    except BadFile as finding:
+        return str(finding)
+    return names
+
+
 def judge_names(found: Sequence[str], source: Source) -> None:
     """Raise BadFile where a file's columns, in any order, are not what the source can take."""
-    declared = source.columns
-    missing = [name for name in declared if name not in found]
-    extra = [name for name in found if name not in declared]
-    twice = sorted({name for name in found if found.count(name) > 1})
+    missing, extra = _unlike(found, source)
+    counted = Counter(found)
+    twice = sorted(name for name, times in counted.items() if times > 1)
     if source.schema_drift in ("add", "ignore"):
         findings = _unreadable(found, extra, source)
     else:
@@ -44,6 +54,13 @@ def judge_names(found: Sequence[str], source: Source) -> None:
         raise BadFile(COLUMNS_DIFFER + "; ".join(findings))
 
 
+def _unlike(found: Sequence[str], source: Source) -> tuple[list[str], list[str]]:
+    """Return the declared columns that are not there, and those there that are not declared."""
+    there, declared = set(found), set(source.columns)
+    missing = [name for name in source.columns if name not in there]
+    return missing, [name for name in found if name not in declared]
+
+
 def _unreadable(found: Sequence[str], extra: Sequence[str], source: Source) -> list[str]:
     """Return what keeps a file of other columns from being read as the source allows it."""
     findings = []
@@ -51,8 +68,8 @@ def _unreadable(found: Sequence[str], extra: Sequence[str], source: Source) -> l
         findings.append(f"none of them is there, only {quoted(extra)}")
     known = {name.lower() for name in source.columns}
     by_case = [name for name in extra if name.lower() in known]
-    letters = [name.lower() for name in dict.fromkeys(found)]
-    alike = [n for n in extra if letters.count(n.lower()) > 1 and n not in by_case]
+    letters = Counter(name.lower() for name in dict.fromkeys(found))
+    alike = [n for n in extra if letters[n.lower()] > 1 and n.lower() not in known]
     if alike:
         findings.append(f"alike but for capital letters {quoted(alike)}")
     if by_case:
@@ -74,8 +91,7 @@ def other_letters(names: Iterable[str], spelt: Mapping[str, str]) -> str:
 
 def tolerated(found: Sequence[str], source: Source) -> str:
     """Say what `judge_names` let pass in a file's columns; nothing where they are as declared."""
-    missing = [name for name in source.columns if name not in found]
-    extra = [name for name in found if name not in source.columns]
+    missing, extra = _unlike(found, source)
     said = [f"no {quoted(missing)}, null in its rows"] if missing else []
     if extra:
         adds = source.schema_drift == "add"
@@ -86,8 +102,7 @@ def tolerated(found: Sequence[str], source: Source) -> str:
 
 
 def _can_be_column(name: str) -> bool:
-    is_plain = not name.startswith("_") and not re.search(r"[ ,;{}()\n\t=`]", name)
-    return bool(name) and is_plain and name.lower() not in QUARANTINE_S_OWN
+    return column_name(name) == name
 
 
 def quoted(names: Iterable[str]) -> str:

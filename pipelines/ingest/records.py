@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import reduce
 from typing import TYPE_CHECKING
 
 from pipelines.config.ingest import Source
-from pipelines.ingest.csv_records import read_csv
+from pipelines.ingest.csv_records import read_csv, take_censuses
+from pipelines.ingest.drift import judged_header
 from pipelines.ingest.files import LandingFile
 from pipelines.ingest.headers import read_headers
 from pipelines.ingest.json_records import judge_keys, read_json
@@ -24,9 +26,23 @@ _BYTES_PER_TASK = 8 * 2**20
 
 def sort_out(spark: SparkSession, files: Sequence[LandingFile], source: Source) -> Sorted:
     """Group files by header and set the bad ones aside, each with its reason."""
+    if source.format == "csv":
+        return _sort_csv(spark, files, source)
     if source.format == "json":
         return sort_by_header(files, judge_keys(spark, files, source), source)
     return sort_by_header(files, read_headers(spark, files, source), source)
+
+
+def _sort_csv(spark: SparkSession, files: Sequence[LandingFile], source: Source) -> Sorted:
+    censuses = take_censuses(spark, files, source)
+    headers = [
+        one if isinstance(one, str) else judged_header(one.header, source) for one in censuses
+    ]
+    found = sort_by_header(files, headers, source)
+    there = zip(files, censuses, strict=True)
+    layouts = {file: one for file, one in there if not isinstance(one, str)}
+    expected = {file: one.num_records for file, one in layouts.items()}
+    return replace(found, layouts=layouts, expected=expected)
 
 
 def read_records(
@@ -34,9 +50,12 @@ def read_records(
 ) -> DataFrame:
     """Read all groups: the columns, `_link`, `_row`, `_reason` (null: good) and `_raw`.
 
-    Observations of the number of records as they are read are added to `seen`, one a group.
+    Observations of the number of records as they are read are added to `seen`, one a group. Of CSV
+    files the number is known before; they have `_number` (in `found.files`) in place of `_link`.
     """
-    read = {"csv": read_csv, "json": read_json, "parquet": read_parquet}[source.format]
+    if source.format == "csv":
+        return read_csv(spark, found, source)
+    read = {"json": read_json, "parquet": read_parquet}[source.format]
 
     def observed(lines: DataFrame) -> DataFrame:
         from pyspark.sql import Observation

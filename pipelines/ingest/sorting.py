@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pipelines.config.ingest import Source
+from pipelines.ingest.csv_census import Layout
 from pipelines.ingest.drift import other_letters, tolerated
 from pipelines.ingest.files import LandingFile
 
@@ -24,6 +25,24 @@ class Sorted:
     columns: dict[str, str]
     drifted: dict[LandingFile, str] = field(default_factory=dict)
     """What was let pass in the columns of files that can be read."""
+    expected: Mapping[LandingFile, int] = field(default_factory=dict)
+    """How many records a file holds, by a count that does not trust its reader."""
+    layouts: Mapping[LandingFile, Layout] = field(default_factory=dict)
+    """Of CSV files: all that their census found."""
+
+    @property
+    def files(self) -> list[LandingFile]:
+        """The files to read."""
+        return [file for group in self.groups.values() for file in group]
+
+    def only(self, files: Collection[LandingFile]) -> Sorted:
+        """Return the same with no files to read but these."""
+        wanted = set(files)
+        groups = {
+            header: [file for file in group if file in wanted]
+            for header, group in self.groups.items()
+        }
+        return replace(self, groups={header: group for header, group in groups.items() if group})
 
 
 def sort_by_header(
@@ -63,7 +82,7 @@ def without_other_letters(found: Sorted, there: Sequence[str]) -> Sorted:
     names = {name for header in groups for name in header} | set(there)
     columns = {name: kind for name, kind in found.columns.items() if name in names}
     drifted = {file: said for file, said in found.drifted.items() if file not in rejected}
-    return Sorted(groups, rejected, columns, drifted)
+    return replace(found, groups=groups, rejected=rejected, columns=columns, drifted=drifted)
 
 
 def without_names(found: Sorted, source: Source) -> Sorted:

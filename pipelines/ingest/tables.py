@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,11 +38,15 @@ class Tables:
         return f"bronze.{self.source}_files"
 
 
-def rows_schema(columns: StructType) -> StructType:
-    """Return the schema of `bronze.<source>`: the source's columns and ingest's own."""
+def rows_schema(columns: StructType, headers: Mapping[str, str] | None = None) -> StructType:
+    """Return the schema of `bronze.<source>`: the source's columns and ingest's own.
+
+    Of a column that is called otherwise in the files, its `headers` name is the comment.
+    """
     from pyspark.sql import types as T
 
-    nullable = [T.StructField(field.name, field.dataType) for field in columns]
+    said = {name: {"comment": header} for name, header in (headers or {}).items()}
+    nullable = [T.StructField(f.name, f.dataType, True, said.get(f.name)) for f in columns]
     return (
         T.StructType(nullable)
         .add("_source_file", "string")

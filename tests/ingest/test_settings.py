@@ -21,16 +21,40 @@ FINE: dict[str, Any] = {"path": "x", "columns": ["a"]}
         ({"path": "s3a://bucket/x"}, "leads out of the landing folder"),
         ({"path": ""}, "needs a folder or glob of its own"),
         ({"columns": []}, "name at least one column"),
-        ({"columns": ["_row"]}, "'_row' can't be a column of bronze"),
         ({"columns": ["a", "A"]}, "'A' is there twice"),
         ({"options": {"Header": "false"}}, r"`options\.Header` is set by ingest itself"),
         ({"format": "json", "options": {"multiLine": "true"}}, "one record a line in UTF-8"),
         ({"options": {"encoding": "klingon"}}, "is no known encoding"),
+        ({"options": {"encoding": "base64"}}, "is no encoding that text files are read in"),
+        ({"options": {"encoding": "punycode"}}, "is no encoding that text files are read in"),
+        ({"options": {"sep": ""}}, "expected the letters between fields"),
+        ({"options": {"sep": "'", "quote": "'"}}, r"`options\.sep` and `options\.quote` are both"),
+        ({"options": {"quote": "<<"}}, "expected one letter, or none"),
+        ({"options": {"sep": ",", "Delimiter": ";"}}, "are one; give it once"),
+        ({"options": {"multiLine": "false"}}, "would cut values at their line breaks"),
+        ({"options": {"ignoreLeadingWhiteSpace": "yes"}}, "expected true or false"),
     ],
 )
 def test_a_source_that_cannot_work_is_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         Source(**{**FINE, **settings})
+
+
+@pytest.mark.parametrize("format", ["csv", "json", "parquet"])
+@pytest.mark.parametrize(
+    "option",
+    [
+        *("ignoreCorruptFiles", "ignoreMissingFiles", "IGNORECORRUPTFILES", "samplingRatio"),
+        *("maxFilesPerTrigger", "maxBytesPerTrigger", "modifiedBefore", "modifiedAfter"),
+        *("pathGlobFilter", "dateFormat", "timestampFormat", "emptyValue", "maxColumns"),
+        *("maxCharsPerColumn", "unescapedQuoteHandling", "dropFieldIfAllNull", "prefersDecimal"),
+        *("singleVariantColumn", "rowTag", "compression", "locale", "whatever", "latestFirst"),
+    ],
+)
+def test_options_that_could_lose_or_change_rows_are_refused(format: str, option: str) -> None:
+    said = rf"`options\.{option}` can't be set for `format: {format}`; expected .*leave it out"
+    with pytest.raises(ValidationError, match=said):
+        Source(**FINE, format=format, options={option: "true"})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["x_files", "x_rejected"])

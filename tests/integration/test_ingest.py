@@ -197,7 +197,7 @@ def test_bad_files_are_put_aside_whole_and_the_others_go_on(twice: Twice) -> Non
     bad = twice.place.table("csv_rejected").where("raw IS NULL")
     reasons = dict(tuple(row) for row in bad.select("_source_file", "reason").collect())
     packed = reasons.pop("csv/not_packed.csv.gz")
-    assert packed.startswith("can't be read: ")
+    assert packed.startswith("damaged: ")
     assert reasons == {
         "csv/missing.csv": f"{differ} missing 'b'",
         "csv/extra.csv": f"{differ} not declared 'c'",
