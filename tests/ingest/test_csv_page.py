@@ -1,4 +1,4 @@
-"""The tables of docs/files.md are what ingest does; `python -m tests.ingest.test_files_page`."""
+"""The tables of docs/files.md are what ingest does; `python -m tests.ingest.test_csv_page`."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def with_tables(text: str, folder: Path) -> str:
 def test_the_page_says_what_ingest_does(tmp_path: Path) -> None:
     text = PAGE.read_text(encoding="utf-8")
     if with_tables(text, tmp_path) != text:
-        pytest.fail("docs/files.md is old: run `python -m tests.ingest.test_files_page`")
+        pytest.fail("docs/files.md is old: run `python -m tests.ingest.test_csv_page`")
 
 
 if __name__ == "__main__":
