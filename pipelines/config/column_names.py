@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 QUARANTINE_S_OWN = ("reasons", "quarantined_at")
-_NOT_HELD = re.compile("[\\s,;{}()=`\x00-\x1f\x7f]+")
+_NOT_HELD = re.compile(r"[ ,;{}()=`\x00-\x1f\x7f]+")
 
 
 def column_name(name: str, position: int = 1) -> str:

@@ -22,6 +22,7 @@ from pipelines.ingest.drift import judged_header
         ("Stra\u00dfe", "Stra\u00dfe"),
         ("\U0001f600", "\U0001f600"),
         ("ends_", "ends_"),
+        ("no\u00a0break", "no\u00a0break"),
         ("#1/2-3%", "#1/2-3%"),
         ("Umsatz in \u20ac", "Umsatz_in_\u20ac"),
         ("Alter (Jahre)", "Alter_Jahre"),
