@@ -52,6 +52,11 @@ class OwnCode:
         """One hash of all files."""
         return _sha(json.dumps(self.hashes, sort_keys=True))
 
+    def differing(self, other: OwnCode | None) -> list[str]:
+        """Return the names of files that the other has not, or not so, sorted."""
+        mine, others = self.hashes, other.hashes if other else {}
+        return sorted(one for one in {*mine, *others} if mine.get(one) != others.get(one))
+
 
 def own_code(function: str | None) -> OwnCode | None:
     """Return the code of `module:function`; None for a name without a module, or a missing one.

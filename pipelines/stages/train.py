@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from pipelines.config.train import Train
     from pipelines.lake.snapshot import Snapshot
-    from pipelines.own_code import OwnCode
     from pipelines.registry.bundle import Bundle
     from pipelines.registry.champion import RegisteredModel
     from pipelines.training.trials import Data
@@ -245,18 +244,13 @@ def _check_same(run: Run, bundle: Bundle, tables: dict[str, int]) -> None:
     now = run.pipeline.train.model_dump(mode="json", exclude=MAY_CHANGE)
     then = bundle.manifest.get("asked", {})
     differing = [f"train.{key}" for key in now if now[key] != then.get(key)]
-    if bundle.code is not None and code != bundle.code:
-        differing.append(f"the code of train.model in {', '.join(_changed(bundle.code, code))}")
+    changed = bundle.code.differing(code) if bundle.code else []
+    differing += [f"the code of train.model in {name}" for name in changed]
     if differing or bundle.tables != tables:
         raise TrainingError(
             f"run {run.run_id} has trained before with other settings or tables: "
             f"{', '.join(differing) or bundle.tables}. Train under a new run id."
         )
-
-
-def _changed(was: OwnCode, now: OwnCode | None) -> list[str]:
-    before, after = was.hashes, now.hashes if now else {}
-    return sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
 
 
 def _result(run: Run, bundle: Bundle, registered: RegisteredModel, watch: Stopwatch) -> StageResult:

@@ -19,8 +19,9 @@ from pipelines.lake.read import latest_version, read_at
 from pipelines.lake.snapshot import take_snapshot
 from pipelines.lake.write import replace_slice
 from pipelines.maintenance import reproduce as reproducing
+from pipelines.maintenance.likeness import compare, project_notes, unlike
 from pipelines.maintenance.pins import files_of, mark_erased, pinned
-from pipelines.maintenance.reproduce import class_counts, compare, reproduce, unlike
+from pipelines.maintenance.reproduce import class_counts, reproduce
 from pipelines.maintenance.vacuum import tables_of, vacuum_table
 from pipelines.registry.bundle import load_bundle
 from pipelines.run import Run
@@ -221,10 +222,10 @@ def test_bits_are_asked_for_only_where_everything_is_as_it_was():
 def test_what_differs_of_the_project_is_noted():
     was = {"commit": "a" * 40, "is_dirty": False}
     dirty = {"commit": "a" * 40, "is_dirty": True, "difference": "d" * 64}
-    assert reproducing._project_notes(was, was) == []
-    assert reproducing._project_notes(was, dirty) == [
+    assert project_notes(was, was) == []
+    assert project_notes(was, dirty) == [
         "the project was at commit aaaaaaaaaaaa, "
         "is at commit aaaaaaaaaaaa with changes dddddddddddd"
     ]
-    (note,) = reproducing._project_notes({"commit": "a" * 40}, {})
+    (note,) = project_notes({"commit": "a" * 40}, {})
     assert "whether with changes is not recorded), is under no git" in note
