@@ -40,7 +40,7 @@ _NAME = re.compile(r"(?<![\w.-])([\w.-]+)=")
 _VALUE = re.compile(r"[^\s&;\"']+?(?=[,)}\]]*(?:[\s&;\"']|$))")
 _IN_PROSE: tuple[re.Pattern[str], ...] = (
     re.compile(r"(\bAuthorization[\"']?\s*[:=]\s*[\"']?)(?:\w+\s+)?[^\s\"',}]+", re.I),
-    re.compile(r"(\b(?:Bearer|Basic)\s+)[\w.~+/=-]{8,}"),
+    re.compile(r"(\b(?:Bearer|Basic)\s+)(?=\S*[\d=])[\w.~+/=-]{8,}"),
     re.compile(
         r"(jdbc:(?:\w{1,20}:){1,3})[^/@\s:]{1,99}/[^/@\s]{1,299}(?=@)", re.I
     ),  # user/password@host

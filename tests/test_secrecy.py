@@ -37,6 +37,7 @@ SECRET = "hunter2-hunter2"
         (f"AWS_SECRET_ACCESS_KEY={SECRET} tidemill", "AWS_SECRET_ACCESS_KEY=*** tidemill"),
         (f"-Djavax.net.ssl.keyStorePassword={SECRET}", "-Djavax.net.ssl.keyStorePassword=***"),
         (f"{{'Authorization': 'Basic {SECRET}'}}", "{'Authorization': '***'}"),
+        ("Bearer abcdefgh1234", "Bearer ***"),
         ("key AKIAABCDEFGHIJKLMNOP", "key ***"),
     ],
 )
@@ -56,6 +57,7 @@ def test_what_is_secret_in_a_text_is_hidden_and_the_rest_stays(said: str, shown:
         "hdfs://namenode:8020/lake and file:///home/a@b/lake",
         "`ingest.sources.orders.jdbc.password_env: ORDERS_PASSWORD` names a variable",
         "train.options.max_tokens=512 rows=3 key=(day, flight)",
+        "Basic authentication of the bearer failed",
         "select a from t where b = 'x' and token_id=7",
     ],
 )
