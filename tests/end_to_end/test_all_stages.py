@@ -1,9 +1,16 @@
 """A slice of flights through all stages, twice."""
 
+import datetime as dt
+import shutil
+from pathlib import Path
+
 import pytest
 
+from pipelines.lake.catalog import Lake
 from pipelines.lake.read import latest_version, read_at
+from pipelines.runner import open_run, run_stage
 from pipelines.summary import gather
+from tests.end_to_end.conftest import SCORED
 
 pytestmark = [pytest.mark.spark, pytest.mark.tensorflow, pytest.mark.end_to_end]
 
@@ -49,3 +56,28 @@ def test_the_summary_shows_tables_model_predictions_and_report(run_all, first_re
     assert summary.model.constant_metrics["log_loss"] > 0
     assert summary.predictions is not None
     assert summary.report is not None
+
+
+def test_a_copy_of_the_lake_goes_on_with_nothing_of_the_one_it_was_made_of(
+    spark, run_all, first_results, tmp_path, monkeypatch
+):
+    (tmp_path / "cwd").mkdir()
+    monkeypatch.chdir(tmp_path / "cwd")
+    original, copy = Path(run_all.lake.root), Lake(str(tmp_path / "copy"))
+    shutil.copytree(original, copy.root)
+    away = original.rename(original.with_name("away"))
+    pipeline = run_all.pipeline.model_copy(update={"lake": copy.root})
+    try:
+        again = first_results["promote"].run_id
+        promoted = run_stage("promote", open_run(pipeline, run_id=again, spark=spark))
+        assert promoted.details["bundle"].startswith(copy.root), "also by what the run had noted"
+        day = SCORED - dt.timedelta(days=1)
+        scored = run_stage("score", open_run(pipeline, date=day, spark=spark))
+        assert scored.counts["inserted"] > 500
+        shown = gather(pipeline, copy).model
+        assert shown is not None
+        assert shown.bundle.startswith(copy.root)
+        assert not original.exists(), "nothing was written where the copy came from"
+    finally:
+        away.rename(original)
+    assert list(Path.cwd().iterdir()) == [], "nothing lands in the working folder"
