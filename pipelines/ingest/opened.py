@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from pipelines.errors import LandingError
 from pipelines.ingest.drift import BadFile
 from pipelines.lake.storage import file_system, local_path
 
@@ -53,7 +54,13 @@ def open_bytes(uri: str) -> Any:
     local = local_path(uri)
     if local is not None:
         return local.open("rb")
-    system, path = file_system(uri)
+    try:
+        system, path = file_system(uri)
+    except ImportError as error:
+        raise LandingError(
+            f"{uri} can't be opened from Python, which reads CSV files: {error}. Install fsspec's "
+            "package for this store (docs/stores.md)."
+        ) from error
     return system.open(path, "rb")
 
 

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipelines.config.reader_options import reads_text
+from pipelines.errors import LandingError
 from pipelines.ingest import csv_batches, csv_census, opened
 from pipelines.ingest.drift import BadFile
 from tests.ingest.reading import read
@@ -250,3 +251,8 @@ def test_whatever_stands_in_a_file_no_record_is_lost_or_changed(
 
 def _without_cr(row: tuple[str | None, ...]) -> tuple[str, ...]:
     return tuple((value or "").replace("\r", "?") for value in row)
+
+
+def test_a_store_that_python_cannot_open_is_told_with_the_way_on() -> None:
+    with pytest.raises(LandingError, match=r"gs://b/x\.csv can't be opened from Python.*Install"):
+        list(opened.read_chunks("gs://b/x.csv"))
