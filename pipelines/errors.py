@@ -67,6 +67,10 @@ class VersionNotFound(LakeError):
     may_quote_rows = False
 
 
+class LogDamaged(LakeError):
+    """A file of a table's log is cut off, empty, or lacks what every reader needs."""
+
+
 class SchemaError(LakeError):
     """A table's columns are not those that were expected."""
 

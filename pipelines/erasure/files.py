@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,6 +12,7 @@ from pipelines.erasure.search import FILE, Search, found_directly, found_typed
 from pipelines.ingest.files import literal
 from pipelines.lake.delta_log import LOG, read_state
 from pipelines.lake.files import StoredFile, file_system, list_files
+from pipelines.lake.log_text import documents
 from pipelines.lake.storage import TableFiles, decoded
 from pipelines.lake.tenant import confine
 
@@ -92,8 +92,8 @@ def _commits(place: str) -> Iterable[tuple[int, list[dict[str, Any]]]]:
     for name in sorted(log.names(LOG)):
         match = _COMMIT.fullmatch(name)
         if match:
-            text = log.read(f"{LOG}/{name}").decode("utf-8")
-            yield int(match[1]), [json.loads(line) for line in text.splitlines() if line.strip()]
+            content = log.read(f"{LOG}/{name}")
+            yield int(match[1]), [action for _, action in documents(content, f"{place}/{name}")]
 
 
 def overwrite(spark: SparkSession, uri: str, content: bytes) -> None:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from pipelines.lake.log_text import documents
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -47,8 +49,7 @@ def redact_commit(
     `files` are names relative to the table. `is_named_in` tells whether a text names the subject.
     """
     lines, is_changed = [], False
-    for line in text.splitlines():
-        action = json.loads(line) if line.strip() else {}
+    for line, action in documents(text, "a commit"):
         changed = _redact_files(action, files, is_named_in)
         changed = _redact_info(action.get("commitInfo"), is_named_in) or changed
         lines.append(json.dumps(action, separators=(",", ":")) if changed else line)

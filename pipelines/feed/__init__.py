@@ -32,6 +32,9 @@ of it. They differ by one row between ranks at most; a rank's part of the last, 
 For validation and test, `plan_evaluation(snapshot, batch_size)` reads in the order of `_position`,
 without any shuffling; `.for_rank(rank, size)` and the elements are the same.
 
+`open_table` is all of this in one call, for notebooks: `x` holds what was asked for and nothing
+else, and with a seed each pass over the data set is the epoch of that number.
+
 **Images** go through windows and batches as the bytes of their files and are decoded after that,
 inside tf.data. So `window_rows` (`train.window_rows`) bounds the encoded images that a rank holds:
 each of its streams keeps one window, and those that are being filled; the `prefetch` batches hold

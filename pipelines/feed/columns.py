@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -71,7 +71,8 @@ class FeedColumns:
     `numeric` becomes one float32 matrix, `category` one int32 matrix, `label` and `weight` float32
     vectors, each of `keys` an int64 vector. Each of `arrays` (float32) and `sequences` (int32) is
     a matrix by its own name, of lists of one length; each of `images` (float32) has four axes and
-    comes from files of PNG or JPEG, which are decoded batch by batch.
+    comes from files of PNG or JPEG, which are decoded batch by batch. Raises FeedError for what is
+    no list of columns, and for columns that don't fit together.
     """
 
     numeric: tuple[str, ...] = ()
@@ -84,10 +85,18 @@ class FeedColumns:
     keys: tuple[str, ...] = ()
     row_name: str | None = None
     """Column of whole numbers by which an error names the row of an image; not handed out."""
+    row: bool = False
+    """Whether `open_table` hands out `x["row"]`, a row's number in the epoch; a training does."""
 
     def __post_init__(self) -> None:
-        for field in ("numeric", "category", "keys", "arrays", "sequences", "images"):
-            object.__setattr__(self, field, tuple(getattr(self, field)))
+        for field in ("numeric", "category", "keys"):
+            object.__setattr__(self, field, _listed(field, getattr(self, field), str))
+        for field in ("arrays", "sequences", "images"):
+            object.__setattr__(self, field, _listed(field, getattr(self, field), Shaped))
+        for field in ("label", "weight", "row_name"):
+            name = getattr(self, field)
+            if name is not None and not isinstance(name, str):
+                raise FeedError(f"{field}={name!r} is no column; expected its name, or None.")
         own = {*self.keys, *(one.name for one in self._shaped)}
         reserved = {"numeric", "category", "label", "weight", "row"} & own
         if reserved:
@@ -171,9 +180,26 @@ class FeedColumns:
                     "again, or train on the version this feature spec was made for."
                 )
             types, what = expected.get(name, (_NUMBERS, "a number"))
-            is_partition = types is _NUMBERS and name in snapshot.files[0].partition_values
+            is_partition = types is _NUMBERS and name in snapshot.partitioned_by
             if known[name] not in types and not is_partition:
                 raise SchemaError(
                     f"column '{name}' of {where} is of type {known[name]}; the feed expects "
                     f"{what}, one of {sorted(types)}."
                 )
+
+
+def _listed(field: str, given: Any, kind: type) -> tuple[Any, ...]:
+    """Return a list of columns as a tuple; refuse a text, which is a list of its letters."""
+    expected = "names" if kind is str else "Shaped(name, shape)"
+    if isinstance(given, str | Shaped):
+        raise FeedError(f"{field}={given!r} is one column; expected a list: {field}=[{given!r}].")
+    if not isinstance(given, Sequence | Iterator):
+        raise FeedError(
+            f"{field}={given!r} is no list; expected a list or tuple of {expected}, whose order is "
+            "that of the columns."
+        )
+    listed = tuple(given)
+    for one in listed:
+        if not isinstance(one, kind):
+            raise FeedError(f"{field} holds {one!r}; expected a list of {expected}.")
+    return listed

@@ -51,7 +51,7 @@ class Decoder:
                     "added to the table after this file was written, so its rows have no value. "
                     "Write the training set again (`tidemill normalize`)."
                 )
-        wanted = [name for name in self._columns.names if name in stored]
+        wanted = [stored[name] for name in self._columns.names if name in stored]
         try:
             with self._files.open(file.path) as handle:
                 parquet = pq.ParquetFile(handle, metadata=metadata)
@@ -63,15 +63,16 @@ class Decoder:
         """Return a stored column as a numpy array of the component's type."""
         import pyarrow as pa
 
-        file = piece.layout.file
+        file, stored = piece.layout.file, piece.layout.columns
         if component.dtype is np.object_:
-            return self._checked(table[name], name, piece).to_numpy()
+            return self._checked(table[stored[name]], name, piece).to_numpy()
         if component.shape:
-            return self._lists(piece, self._checked(table[name], name, piece), component)
+            column = self._checked(table[stored[name]], name, piece)
+            return self._lists(piece, column, component)
         wanted = pa.from_numpy_dtype(component.dtype)
         try:
-            if name in piece.layout.columns:
-                column = table[name]
+            if name in stored:
+                column = table[stored[name]]
             else:
                 value = pa.scalar(file.partition_values[name]).cast(wanted)
                 column = pa.chunked_array([pa.repeat(value, table.num_rows)])

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,7 +26,8 @@ class Layout:
     """A file's footer, and how many live rows its row groups hold.
 
     `ends[g]` is the number of live rows in row groups 0 to g; `starts[g]` the first row of group g
-    in the file, deleted rows counted.
+    in the file, deleted rows counted. `columns` are those the file holds, by the table's names,
+    with what they are called in the file.
     """
 
     file: LiveFile
@@ -35,11 +35,7 @@ class Layout:
     starts: NDArray[np.int64]
     ends: NDArray[np.int64]
     deleted: NDArray[np.int64]
-
-    @cached_property
-    def columns(self) -> frozenset[str]:
-        """Names of the columns that the file holds."""
-        return frozenset(self.metadata.schema.to_arrow_schema().names)
+    columns: Mapping[str, str]
 
     def live_rows(self, group: int) -> NDArray[np.int64] | None:
         """Return which rows of a row group are live; None if all of them are."""
@@ -80,6 +76,7 @@ def read_layout(plan: RankPlan, file: LiveFile) -> Layout:
         starts=stops - stored,
         ends=stops - np.searchsorted(deleted, stops),
         deleted=deleted,
+        columns=plan.mapping.stored(metadata.schema.to_arrow_schema()),
     )
 
 

@@ -8,7 +8,7 @@ batch the same share to within one row, and what a batch holds does not depend o
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from pipelines.errors import PlanError
 from pipelines.feed.order import FILES, Order, generator
+from pipelines.lake.column_mapping import ColumnMapping
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,6 +57,7 @@ class RankPlan:
     start_step: int
     files: tuple[LiveFile, ...]
     streams: tuple[StreamPlan, ...]
+    mapping: ColumnMapping = field(default_factory=ColumnMapping)
 
     @property
     def steps(self) -> int:
@@ -145,6 +147,7 @@ class EpochPlan:
                 StreamPlan(s.stream, s.start, s.stop, files, s.first, s.last, s.at)
                 for s, files in zip(streams, np.split(local, cuts), strict=True)
             ),
+            mapping=self.snapshot.mapping,
         )
 
     def _stream(self, stream: int, start: int) -> StreamPlan:

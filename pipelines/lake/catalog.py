@@ -38,6 +38,16 @@ class Table:
         return cls(layer, name)
 
 
+def check_version(version: object) -> None:
+    """Raise UsageError for what is no version of a table; None is the newest."""
+    is_number = isinstance(version, int) and not isinstance(version, bool)
+    if version is not None and not (is_number and int(str(version)) >= 0):
+        raise UsageError(
+            f"{version!r} is no version of a table; expected a whole number from 0 on, or None for "
+            "the newest."
+        )
+
+
 def _one_name(name: str) -> str:
     """Return a name that becomes a folder's; refuse one that is a path."""
     if "/" in name or "\\" in name or name in ("", ".", "..") or not name.isprintable():

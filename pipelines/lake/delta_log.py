@@ -13,10 +13,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipelines.errors import FeedError, TableNotFound, VersionNotFound
-from pipelines.lake.catalog import Lake
+from pipelines.errors import FeedError, LogDamaged, TableNotFound, VersionNotFound
+from pipelines.lake.catalog import Lake, check_version
+from pipelines.lake.column_mapping import MODES, mode_of
 from pipelines.lake.deletion_vector import DeletionVector
-from pipelines.lake.storage import TableFiles
+from pipelines.lake.log_text import documents, what_is_there
+from pipelines.lake.storage import TableFiles, as_uri, decoded
 
 LOG = "_delta_log"
 _SIDECARS = "_sidecars"
@@ -25,9 +27,13 @@ _CHECKPOINT = re.compile(r"(\d{20})\.checkpoint(?:\.(\d{10})\.(\d{10}))?\.parque
 _CHECKPOINT_V2 = re.compile(r"(\d{20})\.checkpoint\.[0-9a-f-]{36}\.(?:json|parquet)")
 
 HONOURED = frozenset(
-    {"deletionVectors", "timestampNtz", "vacuumProtocolCheck", "v2Checkpoint", "columnMapping"}
+    {
+        *("columnMapping", "deletionVectors", "timestampNtz", "typeWidening"),
+        *("typeWidening-preview", "v2Checkpoint", "vacuumProtocolCheck"),
+    }
 )
-"""Reader features that are read right; `columnMapping` only while the table's mode is `none`."""
+"""Reader features that are read right. A file that is older than a type's widening holds the
+narrower type: whoever reads a column casts it."""
 _HIGHEST_READER_VERSION = 3
 
 Action = dict[str, Any]
@@ -56,37 +62,36 @@ class TableState:
 
 def _file_key(action: Action) -> tuple[str, str]:
     vector = action.get("deletionVector")
-    return action["path"], DeletionVector.from_log(vector).unique_id if vector else ""
+    path = as_uri(decoded(action["path"]))  # `file:/x` and `/x` are one file
+    return path, DeletionVector.from_log(vector).unique_id if vector else ""
 
 
 def read_state(files: TableFiles, version: int | None = None) -> TableState:
     """Return a table's state at `version`, by default its newest.
 
-    Raises TableNotFound, VersionNotFound, and FeedError where a reader would need to know more.
+    Raises TableNotFound, VersionNotFound, LogDamaged, UsageError for what is no version, and
+    FeedError where a reader would need to know more.
     """
+    check_version(version)
     names = files.names(LOG)
     commits = {int(match[1]): name for name in names if (match := _COMMIT.fullmatch(name))}
     checkpoints = _checkpoints(names)
     if not commits and not checkpoints:
-        raise TableNotFound(f"there is no Delta table at {files.table}: it has no {LOG}/")
-    newest = max([*commits, *checkpoints])
-    wanted = newest if version is None else version
+        lack = f"{LOG}/ holds no commit" if names else f"it has no {LOG}/"
+        raise TableNotFound(f"there is no Delta table at {files.table}: {lack}")
+    wanted = max([*commits, *checkpoints]) if version is None else version
     state = TableState(version=wanted)
     start = max((at for at in checkpoints if at <= wanted), default=-1)
     needed = range(start + 1, wanted + 1)
-    if wanted > newest or any(at not in commits for at in needed):
-        oldest = min([*checkpoints, *([0] if 0 in commits else [])], default=None)
-        held = "no version" if oldest is None else f"versions {oldest} to {newest}"
-        raise VersionNotFound(
-            f"{files.table} can't be read at version {wanted}: its log holds {held}. "
-            "Give a version that is there; `DESCRIBE HISTORY` lists them."
-        )
+    if any(at not in commits for at in needed):
+        raise VersionNotFound(what_is_there(files.table, wanted, commits, checkpoints))
     for name in checkpoints.get(start, ()):
         for action in _checkpoint_actions(files, name):
             state.apply(action)
     for at in needed:
         for action in _stored_actions(files, f"{LOG}/{commits[at]}"):
             state.apply(action)
+    _check_whole(files, state)
     _check_features(files, state)
     return state
 
@@ -141,9 +146,13 @@ def commits_since(files: TableFiles, since_ms: int) -> Iterator[Commit]:
 
 
 def _run_of(info: Mapping[str, Any]) -> str | None:
-    found = info.get("userMetadata")
-    if found and found.startswith("{"):  # a commit that notes more than its run
-        found = json.loads(found).get("run_id")
+    text = info.get("userMetadata")
+    if not text or not text.startswith("{"):
+        return text or None
+    try:
+        found = json.loads(text).get("run_id")  # a commit that notes more than its run
+    except ValueError:
+        return str(text)
     return str(found) if found else None
 
 
@@ -174,9 +183,8 @@ def _checkpoint_actions(files: TableFiles, name: str) -> Iterator[Action]:
 
 def _stored_actions(files: TableFiles, name: str) -> Iterator[Action]:
     if name.endswith(".json"):
-        for line in files.read(name).decode("utf-8").splitlines():
-            if line:
-                yield json.loads(line)
+        for _, action in documents(files.read(name), f"{files.table}/{name}"):
+            yield action
         return
     import pyarrow.parquet as pq
 
@@ -202,6 +210,18 @@ def _without_pairs(action: Action) -> Action:
     }
 
 
+def _check_whole(files: TableFiles, state: TableState) -> None:
+    schema = state.metadata.get("schemaString")
+    lack = "protocol" if not state.protocol else "metaData" if not state.metadata else None
+    lack = lack or (None if schema else "metaData.schemaString")
+    if lack:
+        raise LogDamaged(
+            f"the log of {files.table} has no `{lack}` up to version {state.version}; every table "
+            "has one. A commit or a checkpoint was lost: bring it back from where the table was "
+            "copied from, or write the table anew."
+        )
+
+
 def _check_features(files: TableFiles, state: TableState) -> None:
     protocol = state.protocol
     if int(protocol.get("minReaderVersion", 1)) > _HIGHEST_READER_VERSION:
@@ -209,14 +229,14 @@ def _check_features(files: TableFiles, state: TableState) -> None:
     unknown = sorted(set(protocol.get("readerFeatures") or ()) - HONOURED)
     if unknown:
         raise _unsupported(files, unknown[0])
-    mode = (state.metadata.get("configuration") or {}).get("delta.columnMapping.mode", "none")
-    if mode != "none":
+    mode = mode_of(state.metadata)
+    if mode not in MODES:
         raise _unsupported(files, f"columnMapping (mode {mode})")
 
 
 def _unsupported(files: TableFiles, feature: str) -> FeedError:
     return FeedError(
         f"{files.table} uses Delta's reader feature '{feature}', which the feed can't read; it "
-        f"honours {sorted(HONOURED)}, columnMapping only with mode none. Write the training set "
-        "to a table without that feature, or drop it with ALTER TABLE ... DROP FEATURE."
+        f"honours {sorted(HONOURED)}. Write the training set to a table without that feature, or "
+        "drop it with ALTER TABLE ... DROP FEATURE."
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import TableNotFound, VersionNotFound
-from pipelines.lake.catalog import Lake, Table
+from pipelines.lake.catalog import Lake, Table, check_version
 from pipelines.lake.files import list_files
 from pipelines.lake.unmade import is_made
 
@@ -47,10 +47,12 @@ def missing_files(df: DataFrame, lake: Lake, table: Table | str) -> list[str]:
 def read_at(spark: SparkSession, lake: Lake, table: Table | str, version: int) -> DataFrame:
     """Read a table at one version.
 
-    Raises VersionNotFound where the table no longer holds it (log or files cleaned away).
+    Raises UsageError for what is no version, VersionNotFound where the table no longer holds it
+    (log or files cleaned away).
     """
     from pyspark.errors import AnalysisException
 
+    check_version(version)
     reader = spark.read.format("delta").option("versionAsOf", str(version))
     try:
         return reader.load(lake.path(table))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def read_profile(path: Path) -> dict[str, str]:
     """Read a spark-submit properties file (`key value` or `key=value`, `#` comments)."""
     settings = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8").split("\n"):
         text = line.strip()
         if text and not text.startswith("#"):
             key, *value = text.replace("=", " ", 1).split(None, 1)
