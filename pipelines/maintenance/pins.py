@@ -1,6 +1,7 @@
 """Which files of the lake a kept bundle needs to be trained again, and to tell drift from.
 
-A bundle is kept as long as its folder is there: take the folder away, and its files may go.
+A bundle is kept as long as its folder is there: take the folder away, and its files may go. What a
+training reads that has no bundle yet is kept, too: see `registry.reading`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pipelines.lake.catalog import Lake
 from pipelines.lake.snapshot import Snapshot, take_snapshot
 from pipelines.registry.bundle import MANIFEST
 from pipelines.registry.folder import Folder
+from pipelines.registry.reading import reading
 
 ERASED = "erased.json"
 """A bundle with this file was trained with rows that were erased since; its files are let go."""
@@ -22,7 +24,10 @@ ERASED = "erased.json"
 
 @dataclass(frozen=True)
 class Pin:
-    """What one bundle needs: files of `table` at `version`, by their names relative to it."""
+    """What one bundle, or a training on its way to one, needs.
+
+    That is `files` of `table` at `version`, by their names relative to it.
+    """
 
     pipeline: str
     run_id: str
@@ -36,9 +41,10 @@ class Pin:
 
 
 def pinned(lake: Lake) -> list[Pin]:
-    """Return what the lake's bundles need, of all pipelines; bundles marked as erased need nothing.
+    """Return what the lake's bundles and running trainings need, of all pipelines.
 
-    Raises BundleError for a bundle whose snapshots can't be read: what it needs is not known.
+    Bundles marked as erased need nothing. Raises BundleError for a bundle whose snapshots can't be
+    read: what it needs is not known.
     """
     pins = []
     trainings = Folder(f"{lake.root}/_training")
@@ -46,9 +52,28 @@ def pinned(lake: Lake) -> list[Pin]:
         for run_id in trainings.below(pipeline).names():
             folder = f"{lake.training(pipeline, run_id)}/bundle"
             pin = _pin(pipeline, run_id, folder)
-            if pin is not None:
-                pins.append(pin)
+            pins += _running(lake, pipeline, run_id) if pin is None else [pin]
     return pins
+
+
+def _running(lake: Lake, pipeline: str, run_id: str) -> list[Pin]:
+    """Return what a training without a bundle reads, as long as it may still be running."""
+    place = lake.training(pipeline, run_id)
+    if Folder(f"{place}/bundle").read(MANIFEST) is not None:
+        return []  # marked as erased
+    found = reading(place)
+    return (
+        []
+        if found is None
+        else [
+            Pin(
+                *(pipeline, run_id, table, version, _files_at(lake.path(table), version)),
+                bundle=f"{place}/bundle",
+                is_trained_on=table in found.training_sets,
+            )
+            for table, version in found.tables.items()
+        ]
+    )
 
 
 def compared(lake: Lake) -> list[Pin]:

@@ -7,11 +7,13 @@ spec.
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import TYPE_CHECKING, Any
 
 from pipelines.config.losses import Task, task_of
 from pipelines.errors import BundleError, GateRefused, SettingsError
+from pipelines.lake import files
 from pipelines.lake.read import read_at
 from pipelines.run import Run, StageResult, Stopwatch
 
@@ -28,8 +30,9 @@ logger = logging.getLogger(__name__)
 def run(run: Run) -> StageResult:
     """Move the alias `champion` to the candidate, or raise GateRefused with every reason.
 
-    Nothing is done where the candidate is champion already, or where a newer model has become
-    champion since this run looked: a retry under an old run id must not bring the old one back.
+    Nothing is done where the candidate is champion already, where a newer model has become
+    champion since this run looked, or where this run made the candidate champion before and
+    somebody has taken that back: a retry under an old run id must bring back neither.
     """
     from pipelines.registry.bundle import load_bundle
     from pipelines.registry.champion import RegisteredModel, find_champion, make_champion
@@ -43,6 +46,7 @@ def run(run: Run) -> StageResult:
     now = find_champion(run.lake, candidate.name)
     if now is not None and now.version == candidate.version:
         logger.info("%s version %d is champion already", candidate.name, candidate.version)
+        _note_made(run, candidate)
         return _result(run, resolved, bundle, {"champion": now.version}, watch)
     if now is not None and _came_since(now, resolved):
         logger.warning(
@@ -50,6 +54,14 @@ def run(run: Run) -> StageResult:
             *(candidate.name, now.version, run.run_id, candidate.version),
         )
         return _result(run, resolved, bundle, {"champion": now.version}, watch)
+    if _was_made(run, candidate):
+        logger.warning(
+            "run %s made %s version %d champion before, and somebody has taken that back: a retry "
+            "leaves it so. To promote it again: `tidemill promote %s` under another run id",
+            *(run.run_id, candidate.name, candidate.version, run.pipeline.name),
+        )
+        stays = {"champion": None if now is None else now.version}
+        return _result(run, resolved, bundle, stays, watch)
     metrics = bundle.manifest["metrics"]
     if settings.metric not in metrics:
         raise SettingsError(
@@ -67,6 +79,7 @@ def run(run: Run) -> StageResult:
             "threshold named."
         )
     make_champion(run.lake, candidate)
+    _note_made(run, candidate)
     found = {
         "champion": candidate.version,
         "metrics": metrics,
@@ -89,6 +102,22 @@ def _look(run: Run) -> dict[str, Any]:
         "candidate": asdict(found),
         "champion": None if champion is None else asdict(champion),
     }
+
+
+def _note_made(run: Run, candidate: RegisteredModel) -> None:
+    """Note under the run's id that the candidate has become champion."""
+    content = json.dumps({"model": candidate.name, "version": candidate.version})
+    files.write_text(run.spark, _made_place(run), content)
+
+
+def _was_made(run: Run, candidate: RegisteredModel) -> bool:
+    text = files.read_text(run.spark, _made_place(run))
+    made = {"model": candidate.name, "version": candidate.version}
+    return text is not None and json.loads(text) == made
+
+
+def _made_place(run: Run) -> str:
+    return f"{run.lake.runs(run.run_id)}/promote.made.json"
 
 
 def _came_since(now: RegisteredModel, resolved: dict[str, Any]) -> bool:

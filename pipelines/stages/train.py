@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from pipelines.errors import EmptySplit, FeatureError, TrainingError
+from pipelines.errors import EmptySplit, FeatureError, TidemillError, TrainingError
 from pipelines.lake.read import latest_version, read_at
 from pipelines.run import Run, StageResult, Stopwatch
 
@@ -37,6 +38,7 @@ def run(run: Run) -> StageResult:
     from pipelines.registry.bundle import bundle_exists, load_bundle, save_bundle
     from pipelines.registry.champion import register
     from pipelines.registry.folder import Folder
+    from pipelines.registry.reading import end_reading
     from pipelines.registry.record import training_record
     from pipelines.registry.store import ready
     from pipelines.training.checkpoint import Checkpoints
@@ -52,14 +54,36 @@ def run(run: Run) -> StageResult:
         _check_same(run, bundle, tables)
         logger.info("run %s has trained before: its bundle is %s", run.run_id, folder)
     else:
-        bundle = _train(run, tables, watch)
+        with _reading(run, place, tables):
+            bundle = _train(run, tables, watch)
         save_bundle(folder, bundle)
+    end_reading(place)
     registered = register(run.lake, run.pipeline.score.model, training_record(bundle), folder)
     Checkpoints(place, {}).clear()
     Folder(place).remove(TRIALS)
     result = _result(run, bundle, registered, watch)
     logger.info("%s", result.line())
     return result
+
+
+@contextmanager
+def _reading(run: Run, place: str, tables: dict[str, int]) -> Iterator[None]:
+    """Have vacuum spare what the training reads, also after a kill; not after a refusal.
+
+    A refused run looks at its input anew, as the runner has it; one that was killed, or that lost
+    its ranks, goes on with the same files.
+    """
+    from pipelines.features.folds import folds_table
+    from pipelines.registry.reading import Reading, end_reading, note_reading
+
+    folds = folds_table(run.pipeline.normalize.training_set)
+    note_reading(place, Reading(tables, (_training_set(run), folds)))
+    try:
+        yield
+    except TidemillError as error:
+        if not isinstance(error, TrainingError):
+            end_reading(place)
+        raise
 
 
 def _training_set(run: Run) -> str:
@@ -249,7 +273,8 @@ def _check_same(run: Run, bundle: Bundle, tables: dict[str, int]) -> None:
     if differing or bundle.tables != tables:
         raise TrainingError(
             f"run {run.run_id} has trained before with other settings or tables: "
-            f"{', '.join(differing) or bundle.tables}. Train under a new run id."
+            f"{', '.join(differing) or bundle.tables}. What it trained is kept in its bundle; to "
+            f"train anew, give another id: `tidemill train {run.pipeline.name} --run-id NEW`."
         )
 
 

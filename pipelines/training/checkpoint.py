@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -16,6 +17,8 @@ import numpy as np
 
 from pipelines.errors import TrainingError
 from pipelines.registry.folder import Folder
+
+logger = logging.getLogger(__name__)
 
 FORMAT_VERSION = 2
 _KEPT = 2
@@ -56,6 +59,15 @@ class Checkpoint:
     progress: Progress
     arrays: Arrays
 
+    def plain(self) -> dict[str, Any]:
+        """Return it as plain values and arrays."""
+        return {"progress": asdict(self.progress), "arrays": dict(self.arrays)}
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> Checkpoint:
+        """Return the checkpoint that `plain` was made from."""
+        return cls(Progress(**plain["progress"]), dict(plain["arrays"]))
+
 
 class Checkpoints:
     """The checkpoints of one run in a folder; only rank 0 touches them.
@@ -89,7 +101,9 @@ class Checkpoints:
     def last(self) -> Checkpoint | None:
         """Return the newest whole checkpoint, or None.
 
-        Raises TrainingError where it belongs to a training with other settings.
+        Checkpoints of other table versions are removed: the run was refused on those (their files
+        were gone, say) and has resolved its tables anew, so it begins as a clean run would. Raises
+        TrainingError where a checkpoint belongs to a training with other settings.
         """
         for name in reversed(self._names()):
             place = self._folder.below(name)
@@ -101,6 +115,13 @@ class Checkpoints:
             if len(content) != manifest["num_bytes"]:
                 continue
             self._check(manifest, place.uri)
+            if manifest["facts"].get("versions") != self._facts.get("versions"):
+                logger.warning(
+                    "%s is of the versions %s; this training reads %s and begins anew",
+                    *(place.uri, manifest["facts"].get("versions"), self._facts.get("versions")),
+                )
+                self._folder.remove(name)
+                continue
             return Checkpoint(Progress(**manifest["progress"]), _unpacked(content))
         return None
 
@@ -119,11 +140,14 @@ class Checkpoints:
                 f"{FORMAT_VERSION}. Start anew with another run id."
             )
         stored = manifest["facts"]
+        # Other versions of the tables may bring other inputs; neither is a setting.
         differing = [
             f"{key} was {stored.get(key)!r}, now {self._facts.get(key)!r}"
-            for key in sorted({*stored, *self._facts})
+            for key in sorted({*stored, *self._facts} - {"versions", "inputs"})
             if stored.get(key) != self._facts.get(key)
         ]
+        if not differing and stored.get("versions") == self._facts.get("versions"):
+            differing = ["inputs"] if stored.get("inputs") != self._facts.get("inputs") else []
         if differing:
             raise TrainingError(
                 f"{uri} belongs to a training with other settings: {'; '.join(differing)}. "

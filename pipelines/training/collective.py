@@ -6,12 +6,12 @@ Every method must be called by all ranks in the same order.
 from __future__ import annotations
 
 import math
-import pickle
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from pipelines.training.parcel import pack, unpack
 from pipelines.training.signs import Signs
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Collective(Protocol):
         """Return the ranks' arrays joined along the first axis, in the order of ranks."""
 
     def share(self, value: Any) -> Any:
-        """Return rank 0's value (anything that can be pickled) on every rank."""
+        """Return rank 0's value on every rank: plain values, arrays, lists and dicts of them."""
 
     def broadcast(self, variables: Sequence[keras.Variable]) -> None:
         """Give variables rank 0's values."""
@@ -164,13 +164,13 @@ class Horovod:
         import tensorflow as tf
 
         self.signs.note()
-        content = np.frombuffer(pickle.dumps(value), dtype=np.uint8) if self.rank == 0 else None
+        content = np.frombuffer(pack(value), dtype=np.uint8) if self.rank == 0 else None
         length = tf.constant([0 if content is None else len(content)], tf.int64)
         length = self._hvd.broadcast(length, root_rank=0, name="share_length")
         if content is None:
             content = np.zeros(int(length[0]), dtype=np.uint8)
         received = self._hvd.broadcast(tf.constant(content), root_rank=0, name="share_content")
-        return pickle.loads(received.numpy().tobytes())
+        return unpack(received.numpy().tobytes())
 
     def broadcast(self, variables: Sequence[keras.Variable]) -> None:
         """Give variables rank 0's values."""

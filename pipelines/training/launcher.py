@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines import errors
 from pipelines.errors import TidemillError, TrainingError
+from pipelines.training.final import is_known_final, kind_told
 from pipelines.training.gpus import task_profile
 from pipelines.training.rank import Attempt, Task, run_rank
 from pipelines.training.report import Listener, RankState, watching
@@ -74,9 +75,9 @@ def launch(
     """Run `task` on all ranks at once and return what rank 0's returned.
 
     `task` is pickled and called with a `Rank` in a Python worker of its own per rank. Lost workers,
-    hanging ones and broken connections lead to a restart, errors of the task itself don't. Raises
-    TrainingError when there are too few slots or GPUs, or when the restarts are used up: it names
-    the first cause.
+    hanging ones, broken connections and whatever else may pass lead to a restart; errors that would
+    come again (`training.final` lists them) don't. Raises TrainingError when there are too few
+    slots or GPUs, or when the restarts are used up: it names the first cause.
     """
     check_allocation(spark)
     profile = task_profile(spark, ranks.gpus)
@@ -234,8 +235,9 @@ def _hung(failed: RankState, hang_timeout: float | None) -> str:
 
 def _is_final(failed: RankState | None, error: Exception) -> bool:
     if failed is None:
-        # No rank came as far as its first line: its Python lacks a package, or worse.
-        return "PythonException" in str(error)
+        # No rank came as far as its first line: its Python lacks a package, or Spark failed.
+        told = kind_told(str(error))
+        return is_known_final(error) or (told is not None and is_known_final(told))
     return bool(failed.failure.get("is_final"))
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from pipelines.config.losses import is_higher_better
 from pipelines.config.train import EarlyStopping, Train
 from pipelines.errors import NotFiniteLoss, TrainingError
-from pipelines.training.checkpoint import Arrays, Checkpoints, Progress
+from pipelines.training.checkpoint import Arrays, Checkpoint, Checkpoints, Progress
 from pipelines.training.collective import Collective
 from pipelines.training.losses import label_range, row_losses
 from pipelines.training.rank import Tell
@@ -79,8 +79,9 @@ class Loop:
 
     def _resume(self) -> None:
         """Take over rank 0's last checkpoint, or its initial weights, on every rank."""
-        found = self.around.checkpoints.last() if self.collective.rank == 0 else None
-        found = self.collective.share(found)
+        mine = self.around.checkpoints.last() if self.collective.rank == 0 else None
+        shared = self.collective.share(None if mine is None else mine.plain())
+        found = None if shared is None else Checkpoint.of(shared)
         if found is None:
             self.collective.broadcast([*self.model.variables, *self.optimizer.variables])
             return

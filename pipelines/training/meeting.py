@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import logging
 import os
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipelines.training.collective import Collective, Horovod, SingleProcess
+from pipelines.training.rendezvous import LOOPBACK, Rendezvous
 
 if TYPE_CHECKING:
     from pyspark import BarrierTaskContext
@@ -21,9 +24,21 @@ logger = logging.getLogger(__name__)
 _LATER = 60.0
 """Seconds after the driver's judgement of a hang in which Horovod still waits."""
 _FOREVER = 7 * 24 * 3600.0
+_INTERFACE = "HOROVOD_GLOO_IFACE"
+_ASKED_FOR = os.environ.get(_INTERFACE, "")
+"""The network interface that the cluster's settings name for ranks, before one was set here."""
 
-Meeting = Future[tuple[Any, int]]
-"""Horovod's server on rank 0 (None on the others), and its port."""
+
+@dataclass(frozen=True)
+class Place:
+    """Where ranks meet, as Horovod is told it."""
+
+    address: str
+    port: int
+
+
+Meeting = Future[tuple[Rendezvous | None, Place]]
+"""The server (on rank 0, None on the others), and where it is."""
 
 
 def meet(context: BarrierTaskContext) -> Meeting:
@@ -45,9 +60,9 @@ def joined(
     import horovod.tensorflow as _  # noqa: F401 - before the ranks join: it takes seconds
 
     hosts, rank = _hosts(context), context.partitionId()
-    server, port = meeting.result()
+    server, place = meeting.result()
     try:
-        os.environ.update(environment(hosts, rank, port, slots(hosts)[rank], hang_timeout))
+        os.environ.update(environment(hosts, rank, place, hang_timeout))
         collective = Horovod()
         try:
             yield collective
@@ -55,7 +70,7 @@ def joined(
             collective.close()
     finally:
         if server:
-            _aside(server.stop)  # which takes half a second
+            _aside(server.stop)
 
 
 def _aside(call: Callable[[], Any]) -> Future[Any]:
@@ -73,15 +88,14 @@ def _aside(call: Callable[[], Any]) -> Future[Any]:
     return given
 
 
-def _meet(context: BarrierTaskContext) -> tuple[Any, int]:
-    from horovod.runner.http.http_server import RendezvousServer
-
-    server = RendezvousServer(verbose=0) if context.partitionId() == 0 else None
-    port = server.start() if server else 0
-    if server:
+def _meet(context: BarrierTaskContext) -> tuple[Rendezvous | None, Place]:
+    server, mine = None, ["", 0]
+    if context.partitionId() == 0:
         hosts = _hosts(context)
-        server.init(_slot_infos(hosts, slots(hosts)))
-    return server, int(json.loads(context.allGather(json.dumps(port))[0]))
+        server = Rendezvous(meeting_host(hosts), _slot_infos(hosts, slots(hosts)))
+        mine = [server.address, server.port]
+    address, port = json.loads(context.allGather(json.dumps(mine))[0])
+    return server, Place(str(address), int(port))
 
 
 def _hosts(context: BarrierTaskContext) -> list[str]:
@@ -108,22 +122,36 @@ def slots(hosts: Sequence[str]) -> list[dict[str, int]]:
     return places
 
 
+def meeting_host(hosts: Sequence[str]) -> str:
+    """Return the address that ranks on these hosts meet at: on one machine, nobody else's."""
+    return LOOPBACK if len(set(hosts)) == 1 else hosts[0]
+
+
+def interface(hosts: Sequence[str]) -> str:
+    """Return the network interface on which ranks listen for each other; empty: Gloo's choice.
+
+    Gloo asks nobody for a token. On one machine ranks need no network at all; over several Gloo
+    takes the address of the host's name, unless the cluster's settings name an interface.
+    """
+    if _ASKED_FOR or len(set(hosts)) > 1:
+        return _ASKED_FOR
+    names = [name for _, name in socket.if_nameindex()]
+    return next((name for name in names if name.startswith("lo")), "")
+
+
 def environment(
-    hosts: Sequence[str],
-    rank: int,
-    port: int,
-    place: Mapping[str, int],
-    hang_timeout: float | None = None,
+    hosts: Sequence[str], rank: int, place: Place, hang_timeout: float | None = None
 ) -> dict[str, str]:
     """Return the variables that Horovod reads at its start."""
     patience = _FOREVER if hang_timeout is None else hang_timeout + _LATER
     return {
-        **{f"HOROVOD_{name}": str(value) for name, value in place.items()},
+        **{f"HOROVOD_{name}": str(value) for name, value in slots(hosts)[rank].items()},
         "HOROVOD_HOSTNAME": hosts[rank],
         "HOROVOD_CONTROLLER": "gloo",
         "HOROVOD_CPU_OPERATIONS": "gloo",
-        "HOROVOD_GLOO_RENDEZVOUS_ADDR": hosts[0],
-        "HOROVOD_GLOO_RENDEZVOUS_PORT": str(port),
+        "HOROVOD_GLOO_RENDEZVOUS_ADDR": place.address,
+        "HOROVOD_GLOO_RENDEZVOUS_PORT": str(place.port),
+        _INTERFACE: interface(hosts),
         # By default ranks part after 30 seconds: one that writes a large checkpoint would do. The
         # driver is the one that judges, and knows which rank the others wait for.
         "HOROVOD_GLOO_TIMEOUT_SECONDS": str(int(patience)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import os
 import re
 import sys
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pipelines.errors import TrainingError
 from pipelines.registry.quiet import load_tensorflow
 from pipelines.training.collective import Collective
+from pipelines.training.final import is_known_final
 from pipelines.training.meeting import joined, meet
 from pipelines.training.report import Address, Reporter, beat_of
 from pipelines.training.signs import beating
@@ -128,13 +128,13 @@ def describe(error: BaseException) -> dict[str, Any]:
         _told_by_python(error) or _told_of_an_image(error) or (type(error).__name__, str(error))
     )
     is_collective = kind in _COLLECTIVE_KINDS and "horovod" in f"{kind} {message}".lower()
-    is_passing = is_collective or kind == "MemoryError" or _is_os_error(kind)
+    is_final = not is_collective and is_known_final(error if kind == type(error).__name__ else kind)
     return {
         "kind": kind,
         "message": message,
         "traceback": "".join(traceback.format_exception(error))[-8000:],
         "is_collective": is_collective,
-        "is_final": not is_passing,
+        "is_final": is_final,
     }
 
 
@@ -150,11 +150,6 @@ def _told_of_an_image(error: BaseException) -> tuple[str, str] | None:
     """Return what the feed says inside the graph of an image that it can't decode."""
     found = re.search(_IMAGE, str(error), re.DOTALL)
     return ("FeedError", re.sub(r"\] \[", " ", found[1])) if found else None
-
-
-def _is_os_error(kind: str) -> bool:
-    found = getattr(builtins, kind, None)
-    return isinstance(found, type) and issubclass(found, OSError)
 
 
 def given_gpus(resources: Mapping[str, Any], wanted: int) -> list[str]:

@@ -150,5 +150,5 @@ def test_tables_that_spark_renamed_and_dropped_columns_of_are_read_right(spark, 
         numbers = np.concatenate([one["numeric"].numpy() for one in batches])
         assert sorted(positions) == [at for at in range(0, 40, 2) if at not in (4, 6)]
         assert (numbers == np.stack([positions * 3, positions * 2], axis=1)).all()
-        with pytest.raises(errors.UnknownError, match="FeedError: .* has no column 'gone'"):
+        with pytest.raises(errors.UnknownError, match=r"FeedError: .* has no column 'gone'"):
             list(open_table(place, FeedColumns(numeric=["gone"], label=None)))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
+from pathlib import Path
 
 import pytest
 
@@ -10,10 +12,12 @@ from pipelines.errors import BundleError, UsageError
 from pipelines.lake.catalog import Lake
 from pipelines.lake.deletion_vector import DeletionVector
 from pipelines.lake.snapshot import LiveFile, Snapshot
-from pipelines.maintenance.pins import erased, mark_erased, pinned
+from pipelines.maintenance.pins import compared, erased, mark_erased, pinned
 from pipelines.maintenance.show import vacuum_lines
 from pipelines.maintenance.vacuum import Vacuumed, parse_retention, vacuum_table
 from pipelines.registry.folder import Folder
+from pipelines.registry.reading import Reading, end_reading, note_reading, reading
+from tests.lake.logs import PROTOCOL, add, column, commit, metadata
 
 VECTOR = DeletionVector("u", "ab^-aqEH.-t@S}K{vb[*k^", 4, 40, 2)
 TRAIN = Snapshot("/old/place", 7, (LiveFile("a.parquet", 8, deletion_vector=VECTOR),))
@@ -51,6 +55,31 @@ def test_a_bundle_that_does_not_say_what_it_needs_stops_everything(lake):
     make_bundle(lake, "run-1", snapshots=b"{")
     with pytest.raises(BundleError, match=r"run-1/bundle needs can't be told.*remove its folder"):
         pinned(lake)
+
+
+def test_a_training_without_a_bundle_keeps_what_it_reads_until_it_ends_or_is_left_alone(lake):
+    schema = metadata(column("x", "float"))
+    for table in ("t", "flights"):
+        place = Path(lake.path(f"gold.{table}"))
+        commit(place, 0, PROTOCOL, schema, add("old.parquet", {"numRecords": 1}))
+        commit(place, 1, {"remove": {"path": "old.parquet", "dataChange": True}})
+    folder = lake.training("flights", "run-1")
+    begun = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    reads = Reading({"gold.t": 0, "gold.flights": 0, "gold.gone": 3}, ("gold.t",))
+    note_reading(folder, reads)
+    found = {pin.table: pin for pin in pinned(lake)}
+    assert found["gold.t"].files == found["gold.flights"].files == {"old.parquet"}
+    assert {table: pin.is_trained_on for table, pin in found.items()} == {
+        "gold.t": True,
+        "gold.flights": False,
+        "gold.gone": False,
+    }
+    assert compared(lake) == []
+    end_reading(folder)
+    assert pinned(lake) == []
+    note_reading(folder, reads, begun)
+    assert reading(folder, begun + dt.timedelta(days=29)) == reads
+    assert reading(folder, begun + dt.timedelta(days=31)) is None, "killed, and never tried again"
 
 
 @pytest.mark.parametrize(

@@ -67,3 +67,21 @@ def test_a_newer_format_is_refused(tmp_path: Path) -> None:
     manifest.write_text(json.dumps({**content, "format_version": 99}))
     with pytest.raises(TrainingError, match="checkpoint format 99, expected 2"):
         Checkpoints(str(tmp_path), FACTS).last()
+
+
+def test_a_checkpoint_of_other_table_versions_is_begun_anew_not_refused_for_ever(
+    tmp_path: Path, caplog
+) -> None:
+    save(tmp_path, 1, 0)
+    save(tmp_path, 1, 12)
+    now = {**FACTS, "versions": {"gold.toy": 5}, "inputs": [["x", "numeric", None, None]]}
+    assert Checkpoints(str(tmp_path), now).last() is None
+    assert "this training reads {'gold.toy': 5} and begins anew" in caplog.text
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_checkpoint_of_other_settings_is_refused_with_both(tmp_path: Path) -> None:
+    save(tmp_path, 1, 0)
+    for other in ({"seed": 2}, {"seed": 2, "versions": {"gold.toy": 5}}):
+        with pytest.raises(TrainingError, match=r"other settings: seed was 1, now 2\. Go back"):
+            Checkpoints(str(tmp_path), {**FACTS, **other}).last()

@@ -12,9 +12,11 @@ import time
 from types import SimpleNamespace
 
 import pytest
+from pyspark.errors import PySparkRuntimeError
 
-from pipelines.errors import NotFiniteLoss, SettingsError, TrainingError
-from pipelines.training.meeting import slots
+from pipelines.errors import FeedError, NotFiniteLoss, SettingsError, TrainingError
+from pipelines.training.launcher import _is_final
+from pipelines.training.meeting import Place, environment, slots
 from pipelines.training.rank import describe, given_gpus, prepare
 from pipelines.training.report import Listener, Reporter, beat_of
 from pipelines.training.signs import beating
@@ -44,6 +46,15 @@ def test_ranks_are_counted_on_their_hosts_and_over_them() -> None:
     assert [place["LOCAL_SIZE"] for place in places] == [3, 1, 3, 3]
     assert [place["CROSS_RANK"] for place in places] == [0, 1, 0, 0]
     assert [place["CROSS_SIZE"] for place in places] == [2, 2, 1, 1]
+
+
+def test_ranks_of_one_machine_listen_on_loopback_those_of_several_where_gloo_does() -> None:
+    place = Place("10.0.0.1:4/token", 4)
+    assert environment(["a", "a"], 1, place)["HOROVOD_GLOO_IFACE"].startswith("lo")
+    several = environment(["a", "b"], 1, place)
+    assert several["HOROVOD_GLOO_IFACE"] == ""
+    assert several["HOROVOD_GLOO_RENDEZVOUS_ADDR"] == "10.0.0.1:4/token"
+    assert several["HOROVOD_CROSS_RANK"] == "1"
 
 
 @pytest.fixture
@@ -284,6 +295,39 @@ def test_an_error_of_the_feed_comes_out_of_the_graph_as_it_was_raised() -> None:
     assert told["kind"] == "FeedError"
     assert told["message"] == "gold.toy at version 3: a.parquet is gone.\nRun it: again"
     assert told["is_final"]
+
+
+class Own(Exception):
+    """An error of somebody's own, of which nothing is known."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Own("x"),
+        RuntimeError("x"),
+        MemoryError(),
+        BrokenPipeError("x"),
+        PySparkRuntimeError("[CANNOT_OPEN_SOCKET] Can not open socket: tried to connect"),
+        EOFError("x"),
+    ],
+)
+def test_what_is_not_known_to_be_final_is_tried_again(error) -> None:
+    assert not describe(error)["is_final"]
+    said = f"Job aborted.\nTraceback:\n  a line\nKeyError: 'inner'\n\n{type(error).__name__}: x\n"
+    assert not _is_final(None, Exception(said))
+
+
+@pytest.mark.parametrize("error", [TypeError("x"), KeyError("x"), FeedError("x"), NameError("x")])
+def test_what_would_come_again_is_final_whether_a_rank_told_it_or_spark(error) -> None:
+    assert describe(error)["is_final"]
+    assert _is_final(None, error)
+    said = "org.apache.spark.api.python.PythonException: Traceback (most recent call last):\n"
+    assert _is_final(None, Exception(f"{said}  a line\n{type(error).__name__}: x\n\n\tat org"))
+
+
+def test_spark_failing_without_a_word_of_python_is_tried_again() -> None:
+    assert not _is_final(None, Exception("Job 3 cancelled: could not open a socket"))
 
 
 def test_errors_of_the_task_are_final_and_broken_connections_are_not() -> None:

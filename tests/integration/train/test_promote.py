@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipelines.errors import GateRefused
-from pipelines.registry.champion import champion, find_champion
+from pipelines.registry.champion import champion, find_champion, make_champion
 from pipelines.runner import run_stage
 
 # MLflow and petastorm warn of their own use of libraries.
@@ -23,7 +23,8 @@ def test_only_a_better_candidate_becomes_champion(trained, open_run, lake):
     assert find_champion(lake, "flights_late") is None
     first = run_stage("promote", open_run("two-ranks"))
     assert first.details["champion_before"] is None
-    assert champion(lake, "flights_late").version == own
+    first_champion = champion(lake, "flights_late")
+    assert first_champion.version == own
     # Again: the candidate is champion already.
     assert run_stage("promote", open_run("two-ranks")).details["model_version"] == own
 
@@ -49,3 +50,10 @@ def test_only_a_better_candidate_becomes_champion(trained, open_run, lake):
     assert champion(lake, "flights_late").version == second, "a retry brings no old champion back"
     assert (late.details["model_version"], late.details["champion"]) == (own, second)
     assert late.read == result.read, "the tables that the judgement rests on"
+
+    make_champion(lake, first_champion)
+    again = run_stage("promote", open_run("later", easy))
+    assert champion(lake, "flights_late").version == own, "nor does it take back a rollback"
+    assert (again.details["model_version"], again.details["champion"]) == (second, own)
+    run_stage("promote", open_run("anew", easy))
+    assert champion(lake, "flights_late").version == second, "another run may"
