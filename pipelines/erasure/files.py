@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from pipelines.erasure.search import FILE, Search, found_directly, found_typed
 from pipelines.ingest.files import literal
+from pipelines.lake.column_mapping import ColumnMapping
 from pipelines.lake.delta_log import LOG, read_state
 from pipelines.lake.files import StoredFile, file_system, list_files
 from pipelines.lake.log_text import documents
@@ -35,24 +36,31 @@ def files_holding(spark: SparkSession, place: str, search: Search) -> set[str]:
     Rows count that a deletion vector hides: they are in the file.
     """
     stored = {n: f for n, f in list_files(spark, place).items() if n.endswith(".parquet")}
+    mapping = ColumnMapping.of(read_state(TableFiles(place)).metadata)
+    names = {physical: name for name, physical in mapping.names.items()}
     found: set[str] = set()
     for is_change in (False, True):
         part = {n: f for n, f in stored.items() if n.startswith(_CHANGES) == is_change}
         base = f"{place}/{_CHANGES.rstrip('/')}" if is_change else place
         try:
-            found |= _holding(spark, base, part, search)
+            found |= _holding(spark, base, part, search, names)
         except Exception as error:
             if not type(error).__module__.startswith(("pyspark.", "py4j.")):
                 raise
             # Types that changed over time don't go into one frame: file by file then.
             for name, file in part.items():
-                found |= _holding(spark, base, {name: file}, search)
+                found |= _holding(spark, base, {name: file}, search, names)
     return found
 
 
 def _holding(
-    spark: SparkSession, base: str, files: dict[str, StoredFile], search: Search
+    spark: SparkSession,
+    base: str,
+    files: dict[str, StoredFile],
+    search: Search,
+    columns: dict[str, str],
 ) -> set[str]:
+    """Search files; `columns` are the table's names for what they call otherwise."""
     from pyspark.sql import functions as F
 
     if not files:
@@ -63,7 +71,11 @@ def _holding(
     # A partition's value is a text in its folder's name: 007 is not 7.
     session.conf.set("spark.sql.sources.partitionColumnTypeInference.enabled", "false")
     reader = session.read.option("basePath", base).option("mergeSchema", "true")
-    rows = reader.parquet(*paths).withColumn(FILE, F.col("_metadata.file_name"))
+    rows = (
+        reader.parquet(*paths)
+        .withColumnsRenamed(columns)
+        .withColumn(FILE, F.col("_metadata.file_name"))
+    )
     frames: list[DataFrame] = found_typed(rows, search)
     direct = found_directly(rows, search)
     if direct is not None:

@@ -7,6 +7,9 @@ import pyarrow as pa
 import pytest
 from tensorflow import errors
 
+from pipelines.erasure.files import files_holding
+from pipelines.erasure.search import Search
+from pipelines.erasure.subject import Subject
 from pipelines.errors import FeedError
 from pipelines.feed.columns import FeedColumns
 from pipelines.feed.dataset import open_table
@@ -142,6 +145,10 @@ def test_tables_that_spark_renamed_and_dropped_columns_of_are_read_right(spark, 
         spark.sql(f"ALTER TABLE {table} ADD COLUMN gone FLOAT")
         spark.sql(f"ALTER TABLE {table} RENAME COLUMN `day (of week)` TO day")
         spark.sql(f"DELETE FROM {table} WHERE _position IN (4, 6, 7)")
+        three = Search(Subject.of(["c=9"], []), ("c",))
+        held = files_holding(spark, place, three)
+        assert held
+        assert held <= {file.path for file in take_snapshot(place, where={"day": "odd"}).files}
         snapshot = take_snapshot(place, where={"day": "even"})
         assert {file.partition_values["day"] for file in snapshot.files} == {"even"}
         assert [file.min_position for file in snapshot.files] == [0]
