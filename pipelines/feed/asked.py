@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from numbers import Integral
 from pathlib import Path
 
 from pipelines.errors import TableNotFound, UsageError, nearest
@@ -21,7 +22,7 @@ def check_arguments(columns: object, batch_size: object, seed: object) -> None:
     for name, value, least in (("batch_size", batch_size, 1), ("seed", seed, 0)):
         if value is None and name == "seed":
             continue
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < least:
             raise UsageError(f"{name}={value!r}; expected a whole number from {least} on.")
 
 

@@ -202,12 +202,14 @@ def open_table(
     if not snapshot.num_rows:
         return _empty(columns)
     if seed is None:
-        plan = plan_evaluation(snapshot, batch_size).for_rank(0, 1)
+        plan = plan_evaluation(snapshot, int(batch_size)).for_rank(0, 1)
         return _only_asked_for(make_dataset(plan, columns), columns)
 
     def of_pass(number: int) -> RankPlan:
-        size = min(batch_size, snapshot.num_rows)
-        return plan_epoch(snapshot, seed=seed, epoch=number, global_batch_size=size).for_rank(0, 1)
+        size = min(int(batch_size), snapshot.num_rows)
+        return plan_epoch(snapshot, seed=int(seed), epoch=number, global_batch_size=size).for_rank(
+            0, 1
+        )
 
     return _only_asked_for(make_dataset(of_pass(0), columns, plan_of_pass=of_pass), columns)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Literal, get_args
 
 from pipelines.errors import UsageError, nearest
@@ -38,14 +39,17 @@ class Table:
         return cls(layer, name)
 
 
-def check_version(version: object) -> None:
-    """Raise UsageError for what is no version of a table; None is the newest."""
-    is_number = isinstance(version, int) and not isinstance(version, bool)
-    if version is not None and not (is_number and int(str(version)) >= 0):
-        raise UsageError(
-            f"{version!r} is no version of a table; expected a whole number from 0 on, or None for "
-            "the newest."
-        )
+def check_version(version: object) -> int | None:
+    """Return a table's version, None for the newest; raise UsageError for what is none."""
+    if version is None:
+        return None
+    # Of any library: pandas hands out numpy's whole numbers.
+    if isinstance(version, Integral) and not isinstance(version, bool) and int(version) >= 0:
+        return int(version)
+    raise UsageError(
+        f"{version!r} is no version of a table; expected a whole number from 0 on, or None for "
+        "the newest."
+    )
 
 
 def _one_name(name: str) -> str:

@@ -72,7 +72,7 @@ def read_state(files: TableFiles, version: int | None = None) -> TableState:
     Raises TableNotFound, VersionNotFound, LogDamaged, UsageError for what is no version, and
     FeedError where a reader would need to know more.
     """
-    check_version(version)
+    version = check_version(version)
     names = files.names(LOG)
     commits = {int(match[1]): name for name in names if (match := _COMMIT.fullmatch(name))}
     checkpoints = _checkpoints(names)

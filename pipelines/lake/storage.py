@@ -98,7 +98,7 @@ class TableFiles:
         system, path = self.locate(folder)
         try:
             found = system.ls(path, detail=False, refresh=True)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
         return [str(one).rstrip("/").rpartition("/")[2] for one in found]
 

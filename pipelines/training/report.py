@@ -6,6 +6,7 @@ ends without `done` or `failed` belongs to a process that was killed.
 
 from __future__ import annotations
 
+import hmac
 import json
 import secrets
 import socket
@@ -19,6 +20,7 @@ from typing import Any
 
 _CLOSE_WAIT = 5.0
 _MAX_BEAT = 5.0
+_LONGEST_HELLO = 4096
 
 
 def beat_of(hang_timeout: float | None) -> float | None:
@@ -172,8 +174,9 @@ class Listener:
 
     def _receive(self, handler: socketserver.StreamRequestHandler) -> None:
         with suppress(OSError, ValueError):
-            hello = json.loads(handler.rfile.readline() or b"{}")
-            if hello.get("token") != self._token:
+            # Of a stranger no more than a line is read, and no longer one.
+            hello = json.loads(handler.rfile.readline(_LONGEST_HELLO) or b"{}")
+            if not hmac.compare_digest(str(hello.get("token")).encode(), self._token.encode()):
                 return
             state = RankState(int(hello["rank"]))
             with self._lock:

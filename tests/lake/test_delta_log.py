@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -110,6 +111,7 @@ def test_a_gap_in_the_log_is_told_with_the_versions_that_can_be_read(tmp_path):
 @pytest.mark.parametrize("version", [-1, "1", 1.0, True])
 def test_what_is_no_version_is_refused(tmp_path, version):
     commit(tmp_path / "t", 0, PROTOCOL, TEXT)
+    assert take_snapshot(str(tmp_path / "t"), np.int64(0)).version == 0
     with pytest.raises(UsageError, match=f"{version!r} is no version of a table; expected a whole"):
         take_snapshot(str(tmp_path / "t"), version)
 

@@ -297,14 +297,14 @@ def test_an_error_of_the_feed_comes_out_of_the_graph_as_it_was_raised() -> None:
     assert told["is_final"]
 
 
-class Own(Exception):
+class OwnError(Exception):
     """An error of somebody's own, of which nothing is known."""
 
 
 @pytest.mark.parametrize(
     "error",
     [
-        Own("x"),
+        OwnError("x"),
         RuntimeError("x"),
         MemoryError(),
         BrokenPipeError("x"),
