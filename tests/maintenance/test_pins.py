@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from pipelines.errors import BundleError, UsageError
+from pipelines.errors import BundleError, FeedError, TrainingError, UsageError
 from pipelines.lake.catalog import Lake
 from pipelines.lake.deletion_vector import DeletionVector
 from pipelines.lake.snapshot import LiveFile, Snapshot
@@ -17,6 +19,7 @@ from pipelines.maintenance.show import vacuum_lines
 from pipelines.maintenance.vacuum import Vacuumed, parse_retention, vacuum_table
 from pipelines.registry.folder import Folder
 from pipelines.registry.reading import Reading, end_reading, note_reading, reading
+from pipelines.stages.train import _reading
 from tests.lake.logs import PROTOCOL, add, column, commit, metadata
 
 VECTOR = DeletionVector("u", "ab^-aqEH.-t@S}K{vb[*k^", 4, 40, 2)
@@ -80,6 +83,22 @@ def test_a_training_without_a_bundle_keeps_what_it_reads_until_it_ends_or_is_lef
     note_reading(folder, reads, begun)
     assert reading(folder, begun + dt.timedelta(days=29)) == reads
     assert reading(folder, begun + dt.timedelta(days=31)) is None, "killed, and never tried again"
+
+
+@pytest.mark.parametrize(
+    ("error", "is_kept"),
+    [(None, True), (KeyboardInterrupt, True), (TrainingError, True), (FeedError, False)],
+)
+def test_a_training_notes_what_it_reads_and_a_refused_one_lets_go(lake, error, is_kept):
+    normalize = SimpleNamespace(training_set="t")
+    run = SimpleNamespace(pipeline=SimpleNamespace(normalize=normalize))
+    folder, tables = lake.training("flights", "run-1"), {"gold.t": 3, "gold.flights": 8}
+    expected = nullcontext() if error is None else pytest.raises(error)
+    with expected, _reading(run, folder, tables):
+        assert reading(folder) == Reading(tables, ("gold.t", "gold.t_folds"))
+        if error:
+            raise error("x")
+    assert (reading(folder) is not None) is is_kept
 
 
 @pytest.mark.parametrize(
