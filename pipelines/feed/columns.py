@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
@@ -193,7 +193,7 @@ def _listed(field: str, given: Any, kind: type) -> tuple[Any, ...]:
     expected = "names" if kind is str else "Shaped(name, shape)"
     if isinstance(given, str | Shaped):
         raise FeedError(f"{field}={given!r} is one column; expected a list: {field}=[{given!r}].")
-    if not isinstance(given, Sequence | Iterator):
+    if not isinstance(given, Iterable) or isinstance(given, bytes | Set | Mapping):
         raise FeedError(
             f"{field}={given!r} is no list; expected a list or tuple of {expected}, whose order is "
             "that of the columns."

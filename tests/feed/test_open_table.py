@@ -107,6 +107,7 @@ def test_an_empty_table_is_an_empty_data_set_images_and_lists_included(tmp_path)
         ({"numeric": "distance"}, r"numeric='distance' is one column; expected.*\['distance'\]"),
         ({"keys": "id", "numeric": ["a"]}, "keys='id' is one column"),
         ({"numeric": {"a", "b"}}, "is no list; expected a list or tuple of names, whose order"),
+        ({"numeric": {"a": 1}}, "is no list; expected a list or tuple of names, whose order"),
         ({"numeric": 3}, "numeric=3 is no list"),
         ({"category": [3]}, "category holds 3; expected a list of names"),
         ({"numeric": ["a"], "label": ["y"]}, r"label=\['y'\] is no column"),
@@ -117,6 +118,12 @@ def test_an_empty_table_is_an_empty_data_set_images_and_lists_included(tmp_path)
 def test_columns_that_are_no_list_of_names_are_refused(arguments, message):
     with pytest.raises(FeedError, match=message):
         FeedColumns(**arguments)
+
+
+def test_columns_may_come_in_anything_that_has_an_order():
+    expected = FeedColumns(numeric=("a", "b"))
+    assert FeedColumns(numeric=np.array(["a", "b"])) == expected
+    assert FeedColumns(numeric=(name for name in "ab")) == expected
 
 
 @pytest.mark.parametrize(
