@@ -11,6 +11,7 @@ from __future__ import annotations
 import hmac
 import logging
 import secrets
+import socket
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -35,11 +36,12 @@ class Rendezvous:
         token = secrets.token_hex(16)
         handler = guarded(token)
         try:
-            server = RendezvousHTTPServer((host, 0), handler, 0)
+            server = RendezvousHTTPServer((own_address(host), 0), handler, 0)
         except OSError as error:
             logger.warning(
-                "ranks meet at %s, which is no address of this machine (%s): their server listens "
-                "on all its addresses, behind a token. Close its ports to others.",
+                "ranks meet at %s, which is no address of this machine that others reach (%s): "
+                "their server listens on all its addresses, behind a token. Close its ports to "
+                "others.",
                 *(host, error),
             )
             server = RendezvousHTTPServer(("", 0), handler, 0)
@@ -54,6 +56,17 @@ class Rendezvous:
         """Stop listening."""
         self._server.shutdown()
         self._server.server_close()
+
+
+def own_address(host: str) -> str:
+    """Return the address of a host; raise OSError where only this machine itself has it so.
+
+    Debian's /etc/hosts gives the machine's own name an address of the loopback.
+    """
+    found = socket.gethostbyname(host)
+    if host != LOOPBACK and found.startswith("127."):
+        raise OSError(f"{host} is {found} here")
+    return found
 
 
 def guarded(token: str) -> type[Any]:
