@@ -21,6 +21,7 @@ from pipelines.errors import (
     LakeError,
     SettingsError,
     TidemillError,
+    TrackingError,
     TrainingError,
     UsageError,
     nearest,
@@ -165,10 +166,11 @@ def _run(stage: str, run: Run) -> StageResult:
         with user_errors(stage, run), one_at_a_time(stage, run):
             result = _attempt(stage, run, module)
     except BaseException as error:
-        if isinstance(error, TidemillError) and not isinstance(error, TrainingError):
+        passing = (TrainingError, TrackingError)
+        if isinstance(error, TidemillError) and not isinstance(error, passing):
             # The message asks for a change of input or settings; a retry under the same run id
             # must see it. A run that was killed keeps what it resolved, and so does a training
-            # that broke off: it goes on from its checkpoint.
+            # that broke off, or that MLflow could not be told of: it goes on from its checkpoint.
             run.forget(stage)
         run.progress({"event": "stage_failed", "stage": stage, "seconds": watch.seconds})
         raise

@@ -1,9 +1,11 @@
+import contextlib
 import datetime as dt
 import sys
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
+from pipelines import errors, runner
 from pipelines.errors import FeatureError, LakeError, QualityError, SettingsError, UsageError
 from pipelines.lake.write import append_once
 from pipelines.lineage.records import read_records
@@ -256,3 +258,29 @@ def test_a_session_in_another_time_zone_is_refused(spark, open_test_run):
             open_test_run()
     finally:
         spark.conf.set("spark.sql.session.timeZone", "UTC")
+
+
+@pytest.mark.parametrize(
+    ("error", "is_kept"),
+    [
+        (errors.TrackingError("MLflow does not answer"), True),
+        (errors.TrainingError("a rank was lost"), True),
+        (KeyboardInterrupt(), True),
+        (errors.EmptySplit("no rows"), False),
+    ],
+)
+def test_a_retry_goes_on_with_what_was_resolved_unless_its_input_is_to_be_mended(
+    monkeypatch, error, is_kept
+):
+    forgotten = []
+
+    def fail(*_):
+        raise error
+
+    for name in ("user_errors", "one_at_a_time"):
+        monkeypatch.setattr(runner, name, lambda *_: contextlib.nullcontext())
+    monkeypatch.setattr(runner, "_attempt", fail)
+    run = SimpleNamespace(forget=forgotten.append, progress=lambda _: None)
+    with pytest.raises(type(error)):
+        runner._run("train", run)
+    assert forgotten == ([] if is_kept else ["train"])

@@ -122,9 +122,8 @@ def telling(lake: Lake) -> Iterator[None]:
 
 def _is_mlflows(error: BaseException) -> bool:
     names = ("mlflow.", "sqlalchemy.", "requests.", "urllib3.", "alembic.", "sqlite3")
-    return type(error).__module__.startswith(names) or isinstance(
-        error, OSError | ModuleNotFoundError
-    )
+    passing = ConnectionError | TimeoutError | ModuleNotFoundError
+    return type(error).__module__.startswith(names) or isinstance(error, passing)
 
 
 def _said(uri: str, error: BaseException) -> str:
