@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from pipelines.config.ingest import Source
-from pipelines.ingest.csv_batches import Reading, read_batches
+from pipelines.ingest.csv_batches import read_batches
 from pipelines.ingest.csv_census import Layout, take_census
+from pipelines.ingest.csv_reading import Reading
 from pipelines.ingest.dialect import Dialect
 from pipelines.ingest.drift import BadFile
 from pipelines.ingest.files import LandingFile

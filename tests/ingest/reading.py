@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipelines.ingest.csv_batches import Reading, read_batches
+from pipelines.ingest.csv_batches import read_batches
 from pipelines.ingest.csv_census import Layout, take_census
+from pipelines.ingest.csv_reading import Reading
 from pipelines.ingest.dialect import Dialect
 
 

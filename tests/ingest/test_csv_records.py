@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from pipelines.config.reader_options import reads_text
 from pipelines.errors import LandingError
-from pipelines.ingest import csv_batches, csv_census, opened
+from pipelines.ingest import csv_census, csv_regular, opened
 from pipelines.ingest.drift import BadFile
 from tests.ingest.reading import read
 
@@ -221,7 +221,7 @@ def test_what_python_s_csv_wrote_comes_back(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(opened, "CHUNK", chunk)
         patch.setattr(csv_census, "_PIECE", 20)
-        patch.setattr(csv_batches, "_BLOCK", 7)
+        patch.setattr(csv_regular, "_BLOCK", 7)
         content = out.getvalue().encode(encoding)
         found = read(tmp_path / "x.csv", content, sep=separator, quote=quote, encoding=encoding)
     assert [tuple(value or "" for value in row) for row in found.good] == rows
@@ -238,7 +238,7 @@ def test_whatever_stands_in_a_file_no_record_is_lost_or_changed(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(opened, "CHUNK", chunk)
         patch.setattr(csv_census, "_PIECE", 1)
-        patch.setattr(csv_batches, "_BLOCK", 1)
+        patch.setattr(csv_regular, "_BLOCK", 1)
         found = read(tmp_path / "x.csv", f"x,y\n{body}".encode())
     # To `csv` a CR alone is a line's end, here a letter, as the header ends by LF.
     text = re.sub("\r(?!\n)", "?", body)
