@@ -66,14 +66,20 @@ class Explorer:
         return commits.select("version", "timestamp", "operation", "operationMetrics").toPandas()
 
     def predictions(self) -> DataFrame:
-        """Return the predictions, each with its label (null until it has arrived)."""
+        """Return the predictions, each with its label (null until it has arrived).
+
+        They meet by key and date, the date of a prediction being its `scoring_date`.
+        """
+        from pipelines.features.grain import by_feature_date, joined
+
         settings = self.pipeline.featurize
-        predictions = self.read(f"predictions.{self.pipeline.score.model}")
+        predictions = by_feature_date(
+            self.read(f"predictions.{self.pipeline.score.model}"), settings.date
+        )
         features = self.read(f"gold.{settings.table}")
         label = [settings.label] if settings.label else []
-        return predictions.join(
-            features.select(*settings.key, *label), on=list(settings.key), how="left"
-        )
+        labels = features.select(*settings.grain, *label)
+        return joined(predictions, labels, settings.grain, "left")
 
     def champion(self) -> Bundle:
         """Return the bundle of the model in use. Raises NoChampion where there is none."""

@@ -86,6 +86,11 @@ class Featurize(Settings):
     """Expectations on the rows that a run is about to write. `references` may name tables that
     are in `reads`."""
 
+    @property
+    def grain(self) -> tuple[str, ...]:
+        """What makes a row one: key and date. Every join on rows goes by it, none by the key."""
+        return tuple(dict.fromkeys([*self.key, self.date]))
+
     @field_validator("sql")
     @classmethod
     def _files_are_the_pipelines(cls, value: tuple[str, ...]) -> tuple[str, ...]:

@@ -24,6 +24,11 @@ class Columns:
     date: str
     label: str
 
+    @property
+    def grain(self) -> tuple[str, ...]:
+        """What makes a row one: key and date."""
+        return tuple(dict.fromkeys([*self.key, self.date]))
+
 
 @dataclass(frozen=True)
 class Census:
@@ -73,7 +78,7 @@ def take_census(
         rows.selectExpr(
             f"{split_name(conditions)} AS split",
             f"{has_label(columns.label)} AS is_labelled",
-            f"{bucket(columns.key, bits)} AS bucket",
+            f"{bucket(columns.grain, bits)} AS bucket",
             f"{quoted(columns.date)} AS day",
         )
         .withColumn("bucket", F.expr(f"CASE WHEN {in_training_set} THEN bucket END"))

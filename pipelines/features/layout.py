@@ -1,9 +1,9 @@
 """How a training set lies in its files: each file a contiguous range of dense positions.
 
-Rows are ordered by a 64-bit hash of their key, inside each split. The hash's upper bits are a
-row's bucket, and buckets are counted first. So the driver knows beforehand how many rows every
-file gets and at which position it starts; one shuffle then brings each file's rows to one task,
-which sorts and numbers them. Nothing depends on names, tasks or the number of cores.
+Rows are ordered by a 64-bit hash of their grain (key and date), inside each split. The hash's upper
+bits are a row's bucket, and buckets are counted first. So the driver knows beforehand how many rows
+every file gets and at which position it starts; one shuffle then brings each file's rows to one
+task, which sorts and numbers them. Nothing depends on names, tasks or the number of cores.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ class FilePlan:
     num_rows: int
 
 
-def bucket(key: Sequence[str], bits: int) -> str:
+def bucket(grain: Sequence[str], bits: int) -> str:
     """Return the SQL expression of a row's bucket, 0 .. 2**bits - 1, rising with the hash."""
-    return f"CAST(shiftright({key_hash(key, _SALT)}, {64 - bits}) + {2 ** (bits - 1)} AS INT)"
+    return f"CAST(shiftright({key_hash(grain, _SALT)}, {64 - bits}) + {2 ** (bits - 1)} AS INT)"
 
 
 def plan_files(
@@ -93,7 +93,7 @@ def _cut_into(
     ]
 
 
-def lay_out(df: DataFrame, files: Sequence[FilePlan], key: Sequence[str], bits: int) -> DataFrame:
+def lay_out(df: DataFrame, files: Sequence[FilePlan], grain: Sequence[str], bits: int) -> DataFrame:
     """Add `_position` and bring every file's rows, sorted by it, to a partition of its own.
 
     `df` has the column `_split`; its rows are those that were counted for the plan.
@@ -109,9 +109,11 @@ def lay_out(df: DataFrame, files: Sequence[FilePlan], key: Sequence[str], bits: 
     )
     starts = literal([one.first_position for one in files], "array<bigint>")
     columns = [quoted(name) for name in df.columns if name != "_split"]
-    in_order = f"_hash, {', '.join(quoted(name) for name in key)}"
+    in_order = f"_hash, {', '.join(quoted(name) for name in grain)}"
     return (
-        df.selectExpr("*", f"{key_hash(key, _SALT)} AS _hash", f"{bucket(key, bits)} AS _bucket")
+        df.selectExpr(
+            "*", f"{key_hash(grain, _SALT)} AS _hash", f"{bucket(grain, bits)} AS _bucket"
+        )
         .selectExpr("*", f"CASE _split {cases} END AS _file")
         .selectExpr("*", f"{literal(keys, 'array<int>')}[_file] AS _partition")
         .repartition(len(files), "_partition")
@@ -160,7 +162,8 @@ def more_bits(bits: int, file_rows: int) -> int:
     if bits >= LARGEST_BITS:
         raise FeatureError(
             f"files of {file_rows:,} rows are too small for the hash order: some of 2**{bits} "
-            "buckets hold more. Raise `normalize.file_rows`, and check that the key is unique."
+            "buckets hold more. Raise `normalize.file_rows`, and check that no two rows have the "
+            "same key and date."
         )
     return min(bits + 4, LARGEST_BITS)
 

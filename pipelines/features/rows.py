@@ -79,7 +79,7 @@ def check_rows(df: DataFrame, settings: Featurize, *spans: Span) -> RowCounts:
     """
     from pyspark.sql import functions as F
 
-    date, grain = F.col(settings.date), list(dict.fromkeys([*settings.key, settings.date]))
+    date, grain = F.col(settings.date), settings.grain
     is_incomplete = F.col(settings.prediction_at).isNull()
     for name in grain:
         is_incomplete |= F.col(name).isNull()
@@ -121,14 +121,14 @@ def check_rows(df: DataFrame, settings: Featurize, *spans: Span) -> RowCounts:
         (repeated,) = by_key.where("times > 1").select(*grain, "times").head(1)
         raise FeatureError(
             f"{found['times']:,} feature rows have only {found['keys']:,} different keys, for one "
-            f"{_said(repeated)}; expected one row per key and date {tuple(grain)}. A join that "
+            f"{_said(repeated)}; expected one row per key and date {grain}. A join that "
             "finds several matches repeats rows."
         )
     return RowCounts(found["times"], found["days"], found["without_label"])
 
 
 def _example(df: DataFrame, settings: Featurize) -> str:
-    columns = dict.fromkeys([*settings.key, settings.date, settings.prediction_at])
+    columns = dict.fromkeys([*settings.grain, settings.prediction_at])
     (row,) = df.select(*columns).head(1)
     return _said(row)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import FeatureError
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 SPEC_KEY = "tidemill.feature_spec"
 READ_KEY = "tidemill.read"
 """Versions the training set was made from, as JSON."""
+SPLIT_KEY = "tidemill.split"
+"""Name of the column that a training set is partitioned by."""
+_OLD_SPLIT = "_split"
 
 
 def spec_name(training_set: str, made_from: dict[str, Any]) -> str:
@@ -40,6 +44,28 @@ def named_spec(schema: StructType) -> str | None:
             name = (field.metadata or {}).get(SPEC_KEY)
             return None if name is None else str(name)
     return None
+
+
+def free_split_column(names: Iterable[str]) -> str:
+    """Return what to call the column with a row's split, beside columns of these names.
+
+    It is `split`, with underscores behind it while a column has that name already. It begins with
+    none: pandas, pyarrow, DuckDB and Spark take folders that begin with `_` for hidden ones, and
+    would read an empty table.
+    """
+    taken, name = {one.lower() for one in names}, "split"
+    while name in taken:
+        name += "_"
+    return name
+
+
+def split_column(schema: StructType) -> str:
+    """Return the name of a training set's column with the split, which it is partitioned by.
+
+    Training sets of older releases don't say it: there it is `_split`.
+    """
+    metadata = {field.name: field.metadata or {} for field in schema.fields}
+    return str(metadata.get("_label", {}).get(SPLIT_KEY, _OLD_SPLIT))
 
 
 def made_from(schema: StructType) -> dict[str, int]:

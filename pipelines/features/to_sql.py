@@ -13,6 +13,7 @@ from pipelines.errors import FeatureError, nearest
 from pipelines.features.hashing import crc32_sql
 from pipelines.features.spec import (
     MISSING,
+    NUMBER_TYPES,
     OUT_OF_VOCABULARY,
     FeatureSpec,
     FittedArray,
@@ -53,21 +54,36 @@ def check_raw_columns(spec: FeatureSpec, schema: StructType) -> None:
                 f"feature '{feature.name}' reads column '{feature.column}', which the table lacks."
                 f"{nearest(feature.column, list(found))}"
             )
-        if _family(feature.raw_type) != _family(found[feature.column]):
+        then, now = feature.raw_type, found[feature.column]
+        if _family(feature, then) != _family(feature, now):
+            why = " (categories are known by their text)" if _is_text(feature) else ""
             raise FeatureError(
-                f"column '{feature.column}' was {feature.raw_type} when feature '{feature.name}' "
-                f"was fitted and is {found[feature.column]} now. Cast it in `featurize`, or fit "
-                "again with `normalize`."
+                f"column '{feature.column}' was {then} when feature '{feature.name}' was fitted "
+                f"and is {now} now{why}. Put its type back in `featurize`: CAST({feature.column} "
+                f"AS {then}); or fit and train again: `tidemill normalize`, `train`, `promote`."
             )
 
 
-def _family(raw_type: str) -> str:
-    """Return what a raw type is to a feature: types of one family may take each other's place."""
+_WHOLE = ("tinyint", "smallint", "int", "bigint")
+
+
+def _is_text(feature: FittedFeature) -> bool:
+    """Tell whether a feature looks its values up by their text."""
+    return isinstance(feature, FittedCategory | FittedHashed | FittedSequence)
+
+
+def _family(feature: FittedFeature, raw_type: str) -> str:
+    """Return what a raw type is to a feature: types of one family may take each other's place.
+
+    To a category they must give a value the same text: 1, 1.0 and true are three.
+    """
     element = element_type(raw_type)
     if element is not None:
-        return f"array of {_family(element)}"
+        return f"array of {_family(feature, element)}"
     plain = base_type(raw_type)
-    return plain if plain in ("string", "date", "binary") else "number"
+    if _is_text(feature):
+        return "whole number" if plain in _WHOLE else raw_type
+    return "number" if plain in NUMBER_TYPES else plain
 
 
 def quoted(column: str) -> str:

@@ -59,7 +59,8 @@ def transform(
 ) -> DataFrame:
     """Return the training set's rows: `_split`, key, date, `_label` (float), the spec's inputs.
 
-    A key or date column of the same name as an input is called `_key_<name>`.
+    A key or date column of the same name as an input is called `_key_<name>`. In the table `_split`
+    is called as `store.free_split_column` says.
     """
     names = _kept_names(columns, spec)
     return (
@@ -85,7 +86,7 @@ def check_images(
         if not isinstance(feature, FittedImage):
             continue
         file = quoted(feature.column)
-        key = ", ".join(quoted(name) for name in columns.key)
+        key = ", ".join(quoted(name) for name in columns.grain)
         bad = rows.where(f"({has_label(columns.label)}) AND ({split_name(conditions)}) IS NOT NULL")
         found = (
             bad.where(f"NOT {is_image_sql(file)}")
@@ -114,12 +115,9 @@ def in_files(
 ) -> DataFrame:
     """Add `_position` and lay the rows out as planned; see `features.layout`."""
     names: Mapping[str, str] = _kept_names(columns, spec)
-    return lay_out(transformed, files, [names[name] for name in columns.key], bits)
+    return lay_out(transformed, files, [names[name] for name in columns.grain], bits)
 
 
 def _kept_names(columns: Columns, spec: FeatureSpec) -> dict[str, str]:
     inputs = {each.name.lower() for each in spec.inputs}
-    return {
-        name: f"_key_{name}" if name.lower() in inputs else name
-        for name in dict.fromkeys([*columns.key, columns.date])
-    }
+    return {name: f"_key_{name}" if name.lower() in inputs else name for name in columns.grain}

@@ -1,6 +1,6 @@
 """The feed: the rows of one pinned table version on their way to the model.
 
-    snapshot = take_snapshot(table_uri, version, where={"_split": "train"})      # driver
+    snapshot = take_snapshot(table_uri, version, where={"split": "train"})      # driver
     columns = FeedColumns.of(spec.inputs)                      # or FeedColumns(numeric=[...], ...)
     plan = plan_epoch(snapshot, seed=7, epoch=0, global_batch_size=1024, streams=12)
     rank_plan = plan.for_rank(rank, size, start_step=0)        # what this rank reads

@@ -146,13 +146,15 @@ def replace_slice(
 ) -> int:
     """Replace exactly the rows for which `where` holds. Every row of `df` must fulfil it.
 
-    `where` of `"true"` replaces the whole content. `note` (plain JSON values by name) is kept in
+    `where` of `"true"` replaces the whole content. `properties` are those of the table, also of one
+    that was there without them. `note` (plain JSON values by name) is kept in
     the table's history, as a part of this commit: see `pipelines.lake.notes`.
     """
     spark = df.sparkSession
 
     def write() -> int:
         _create(spark, lake, table, df.schema, partition_by, properties)
+        _set_properties(spark, lake, table, properties or {})
         writer = fitted_to(df, lake, table).write.format("delta").mode("overwrite")
         if where == "true":
             writer = writer.option("overwriteSchema", "true")
@@ -166,6 +168,21 @@ def replace_slice(
         return latest_version(spark, lake, table)
 
     return commit(spark, lake, table, write)
+
+
+def _set_properties(
+    spark: SparkSession, lake: Lake, table: Table | str, properties: Mapping[str, str]
+) -> None:
+    from delta.tables import DeltaTable
+
+    if not properties:
+        return
+    row = DeltaTable.forPath(spark, lake.path(table)).detail().select("properties").head()
+    there = row["properties"] if row else {}
+    missing = {key: value for key, value in properties.items() if there.get(key) != value}
+    if missing:
+        given = ", ".join(f"'{key}' = '{value}'" for key, value in missing.items())
+        spark.sql(f"ALTER TABLE delta.`{lake.path(table)}` SET TBLPROPERTIES ({given})")
 
 
 def same(left: str, right: str, columns: Sequence[str]) -> str:

@@ -93,7 +93,7 @@ def prediction_rows(
     else:
         predicted_class = F.lit(None).cast("int")
     probabilities = outputs if task == "classes" else F.lit(None).cast("array<double>")
-    others = list(dict.fromkeys([*key, date]))
+    others = [name for name in dict.fromkeys([*key, date]) if name != "scoring_date"]
     return scored.select(
         *others,
         F.col(date).alias("scoring_date"),

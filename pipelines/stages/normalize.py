@@ -21,7 +21,15 @@ from pipelines.features.fit import fit
 from pipelines.features.layout import row_groups
 from pipelines.features.spec import FORMAT_VERSION, FeatureSpec
 from pipelines.features.split import split_conditions
-from pipelines.features.store import READ_KEY, SPEC_KEY, named_spec, save_spec, spec_name
+from pipelines.features.store import (
+    READ_KEY,
+    SPEC_KEY,
+    SPLIT_KEY,
+    free_split_column,
+    named_spec,
+    save_spec,
+    spec_name,
+)
 from pipelines.features.training_set import (
     check_columns,
     check_images,
@@ -39,7 +47,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_WRITER = 3
+_PROPERTIES = {
+    "delta.dataSkippingStatsColumns": "_position",
+    # Delta would write the split into the files too, and pyarrow can't merge it with the folder's.
+    "delta.writePartitionColumnsToParquet": "false",
+}
+_WRITER = 4
 """Raised when the same input and settings give other rows or files: what stands is made anew."""
 
 
@@ -134,16 +147,18 @@ class _Work:
         if version is not None:
             logger.info("%s stands at version %s: same input, same settings", target, version)
             return version, False
-        made_from = {SPEC_KEY: self.name, READ_KEY: json.dumps(self.read)}
-        laid_out = make().withMetadata("_label", made_from)
+        rows = make()
+        split = free_split_column(rows.columns)
+        made_from = {SPEC_KEY: self.name, READ_KEY: json.dumps(self.read), SPLIT_KEY: split}
+        laid_out = rows.withColumnRenamed("_split", split).withMetadata("_label", made_from)
         with row_groups(run.spark, run.pipeline.normalize.row_group_rows, laid_out.schema):
             version = replace_slice(
                 laid_out,
                 run.lake,
                 target,
                 "true",
-                partition_by=["_split"],
-                properties={"delta.dataSkippingStatsColumns": "_position"},
+                partition_by=[split],
+                properties=_PROPERTIES,
             )
         return version, True
 

@@ -17,6 +17,7 @@ from pipelines.config.losses import task_of
 from pipelines.errors import ScoringError
 from pipelines.features.covered import read_covered
 from pipelines.features.days import Days, described, intersected
+from pipelines.features.grain import by_feature_date, joined
 from pipelines.lake.catalog import Table
 from pipelines.lake.changes import table_id
 from pipelines.lake.read import latest_version, read_at, table_exists
@@ -25,6 +26,8 @@ from pipelines.run import Run, StageResult, Stopwatch
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+    from pipelines.registry.bundle import Bundle
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +49,7 @@ def run(run: Run) -> StageResult:
     source = Table("gold", settings.featurize.table)
     target = Table("predictions", settings.score.model)
 
-    key = list(settings.featurize.key)
+    key, grain = settings.featurize.key, settings.featurize.grain
     resolved = run.resolve("score", lambda: _look(run, source))
     features = read_at(run.spark, run.lake, source, resolved["features"])
     first, last = _range(run, features, date, source, resolved["features"])
@@ -64,10 +67,11 @@ def run(run: Run) -> StageResult:
         run.progress({"event": "note", "text": details["note"]})
 
     scored = _already_scored(run, target, resolved["model_version"], first, last)
-    missing = wanted if scored is None else wanted.join(scored, on=key, how="left_anti")
+    missing = wanted if scored is None else joined(wanted, scored, grain, "left_anti")
     num_missing = num_rows if scored is None else missing.count()
     if num_missing:
         bundle = load_bundle(resolved["bundle"])
+        threshold = _threshold(run, bundle, details)
         provenance = Provenance(
             model_name=settings.score.model,
             model_version=resolved["model_version"],
@@ -75,13 +79,12 @@ def run(run: Run) -> StageResult:
             run_id=run.run_id,
             scored_at=dt.datetime.now(dt.UTC),
         )
-        carried = list(dict.fromkeys([*key, date]))
         merged = insert_new(
             prediction_rows(
-                predict(missing, bundle, carried, num_missing, settings.score.batch_size),
+                predict(missing, bundle, grain, num_missing, settings.score.batch_size),
                 key,
                 date,
-                settings.score.decision_threshold,
+                threshold,
                 provenance,
                 task_of(bundle.manifest.get("settings", {}).get("loss", settings.train.loss)),
             ),
@@ -112,6 +115,25 @@ def run(run: Run) -> StageResult:
     )
     logger.info("%s", result.line())
     return result
+
+
+def _threshold(run: Run, bundle: Bundle, details: dict[str, Any]) -> float:
+    """Return the probability of a yes by which the model was judged, or the setting's if unknown.
+
+    A setting that says another one is told of: it takes effect with the next training.
+    """
+    asked = run.pipeline.score.decision_threshold
+    kept = bundle.decision_threshold
+    if kept is None or kept == asked:
+        return asked
+    text = (
+        f"`score.decision_threshold` is {asked}; the model of run {bundle.run_id} was trained and "
+        f"judged with {kept}, and says yes by that. Train again for {asked} to take effect"
+    )
+    details["note"] = f"{details['note']}; {text}" if "note" in details else text
+    logger.warning("score %s: %s", run.pipeline.name, text)
+    run.progress({"event": "note", "text": text})
+    return kept
 
 
 def _look(run: Run, source: Table) -> dict[str, Any]:
@@ -170,7 +192,7 @@ def _standing(run: Run, target: Table) -> dict[str, int]:
 def _already_scored(
     run: Run, target: Table, model_version: int, first: dt.date, last: dt.date
 ) -> DataFrame | None:
-    """Return the keys that this model version has predictions for, or None without a table.
+    """Return key and date of what this model version has predicted, or None without a table.
 
     The newest version of the table is read, also in a retry: it is what the run writes, not what
     it works on.
@@ -184,7 +206,8 @@ def _already_scored(
         F.col("scoring_date").between(F.lit(first), F.lit(last))
         & (F.col("model_version") == model_version)
     )
-    return of_model.select(*run.pipeline.featurize.key)
+    settings = run.pipeline.featurize
+    return by_feature_date(of_model, settings.date).select(*settings.grain)
 
 
 def _check_all_scored(
@@ -195,11 +218,10 @@ def _check_all_scored(
 
     scored = _already_scored(run, target, model_version, first, last)
     assert scored is not None  # it has just been written
-    key = list(run.pipeline.featurize.key)
-    times = scored.groupBy(*key).agg(F.count(F.lit(1)).alias("_times"))
+    grain = run.pipeline.featurize.grain
+    times = scored.groupBy(*grain).agg(F.count(F.lit(1)).alias("_times"))
     found = (
-        wanted.select(*key)
-        .join(times, on=key, how="left")
+        joined(wanted.select(*grain), times, grain, "left")
         .agg(
             F.count_if(F.col("_times").isNull()), F.count_if(F.col("_times") > 1), F.count(F.lit(1))
         )

@@ -41,7 +41,7 @@ def test_digits_go_from_png_files_to_predictions_of_classes(
 
     training = table(spark, lake, "gold.digits_training")
     assert training.schema["scan"].dataType.typeName() == "binary"
-    splits = Counter(row["_split"] for row in training.select("_split").collect())
+    splits = Counter(row["split"] for row in training.select("split").collect())
     assert splits == {"train": 150, "validation": 30, "test": 30}
     # The newest day was scored; its readings are still to come.
     assert results["score"].counts == {"rows_in": 30, "inserted": 30, "unchanged": 0}

@@ -1,4 +1,5 @@
 import math
+import re
 
 import pytest
 from pyspark.sql.types import StructType
@@ -10,6 +11,7 @@ from pipelines.features.spec import (
     FittedCyclical,
     FittedHashed,
     FittedNumeric,
+    FittedSequence,
 )
 from pipelines.features.to_sql import check_raw_columns, to_sql
 
@@ -97,8 +99,37 @@ def test_a_table_that_lacks_a_raw_column_is_refused(spark) -> None:
         check_raw_columns(spec(FittedNumeric(name="a", **X)), schema)
 
 
-def test_a_raw_column_that_changed_from_text_to_number_is_refused(spark) -> None:
-    schema = StructType.fromDDL("c int")
+WHOLE = ["tinyint", "smallint", "int", "bigint"]
+NUMBERS = [*WHOLE, "float", "double", "decimal(10,2)", "boolean"]
+OTHERS = ["string", "date", "timestamp", "binary"]
 
-    with pytest.raises(FeatureError, match=r"'c' was string when feature 'a' .* and is int now"):
-        check_raw_columns(spec(FittedHashed(name="a", buckets=2, **C)), schema)
+
+@pytest.mark.parametrize("then", [*WHOLE, "string", "date", "boolean"])
+@pytest.mark.parametrize("kind", [FittedCategory, FittedHashed, FittedSequence])
+def test_a_category_takes_no_column_whose_values_have_another_text_now(kind, then) -> None:
+    more = {"buckets": 2} if kind is FittedHashed else {"vocabulary": ("1",)}
+    form = "{}"
+    if kind is FittedSequence:
+        more["length"], form = 3, "array<{}>"
+    one = spec(kind(name="a", column="c", raw_type=form.format(then), **more))
+    for now in [*NUMBERS, *OTHERS]:
+        schema = StructType.fromDDL(f"c {form.format(now)}")
+        if now == then or {now, then} <= set(WHOLE):
+            check_raw_columns(one, schema)
+            continue
+        then_said, now_said = re.escape(form.format(then)), re.escape(form.format(now))
+        with pytest.raises(
+            FeatureError,
+            match=rf"'c' was {then_said} when feature 'a' was fitted and is {now_said} now "
+            r"\(categories are known by their text\)\. Put its type back in `featurize`: CAST",
+        ):
+            check_raw_columns(one, schema)
+
+
+def test_a_number_may_come_as_any_number_and_nothing_else() -> None:
+    one = spec(FittedNumeric(name="a", column="c", raw_type="int"))
+    for now in NUMBERS:
+        check_raw_columns(one, StructType.fromDDL(f"c {now}"))
+    for now in OTHERS:
+        with pytest.raises(FeatureError, match=f"'c' was int .* and is {now} now"):
+            check_raw_columns(one, StructType.fromDDL(f"c {now}"))

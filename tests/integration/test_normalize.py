@@ -13,8 +13,10 @@ from pipelines.config.featurize import Featurize
 from pipelines.config.load import load_pipeline
 from pipelines.config.normalize import Normalize
 from pipelines.errors import EmptySplit, FeatureError, SettingsError, TableNotFound
-from pipelines.features.store import load_fold_spec, load_spec
+from pipelines.features.split import key_hash
+from pipelines.features.store import load_fold_spec, load_spec, split_column
 from pipelines.lake.read import latest_version, read_at
+from pipelines.lake.snapshot import take_snapshot
 from pipelines.run import Run
 from pipelines.stages import normalize
 
@@ -31,6 +33,7 @@ FEATURES = {
     "carrier": {"kind": "category"},
 }
 GOLD = "day date, carrier string, flight int, is_late int, x double"
+KEY = ("day", "carrier", "flight")
 TRAINING = "gold.flights_training"
 FOLDS = "gold.flights_training_folds"
 
@@ -64,9 +67,9 @@ class Workshop:
         df = self.spark.createDataFrame(rows, schema) if isinstance(rows, list) else rows
         df.write.format("delta").mode("overwrite").save(self.lake.path("gold.flights"))
 
-    def run(self, *, run_id=None, label="is_late", folds=None, **settings):
+    def run(self, *, run_id=None, label="is_late", folds=None, key=KEY, **settings):
         featurize = Featurize(
-            table="flights", sql=("f.sql",), reads={}, key=("day", "carrier", "flight"),
+            table="flights", sql=("f.sql",), reads={}, key=key,
             date="day", label=label,
         )  # fmt: skip
         settings = {"training_set": "flights_training", "split": SPLIT, "features": FEATURES,
@@ -83,16 +86,16 @@ class Workshop:
 
     def rows(self):
         found = self.spark.read.format("delta").load(self.lake.path(TRAINING))
-        return found.orderBy("_split", "_position")
+        return found.orderBy("split", "_position")
 
     def files(self):
         """Each file as (split, positions in its order, rows of its row groups)."""
         found = (
             self.spark.read.format("delta")
             .load(self.lake.path(TRAINING))
-            .groupBy("_split", F.input_file_name().alias("path"))
+            .groupBy("split", F.input_file_name().alias("path"))
             .agg(F.min("_position").alias("first"))
-            .orderBy("_split", "first")
+            .orderBy("split", "first")
             .collect()
         )
         files = []
@@ -100,7 +103,7 @@ class Workshop:
             with pq.ParquetFile("/" + row["path"].split(":", 1)[1].lstrip("/")) as file:
                 positions = file.read(columns=["_position"])["_position"].to_pylist()
                 groups = [file.metadata.row_group(k).num_rows for k in range(file.num_row_groups)]
-                files.append((row["_split"], positions, groups))
+                files.append((row["split"], positions, groups))
         return files
 
     def with_dictionary(self) -> set[str]:
@@ -133,14 +136,14 @@ def test_rows_with_a_label_are_split_transformed_and_counted(workshop) -> None:
     assert result.written == {TRAINING: latest_version(workshop.spark, workshop.lake, TRAINING)}
     rows = workshop.rows()
     assert [(field.name, field.dataType.simpleString()) for field in rows.schema.fields] == [
-        ("_split", "string"), ("_position", "bigint"), ("day", "date"),
+        ("split", "string"), ("_position", "bigint"), ("day", "date"),
         ("_key_carrier", "string"), ("flight", "int"), ("_label", "float"),
         ("x", "float"), ("x_is_missing", "float"), ("carrier", "int"),
     ]  # fmt: skip
     # mean 3 and deviation sqrt(8/3) of 1, 3, 5; UA before AA by count; B6 was never seen.
     far = pytest.approx(2 / (8 / 3) ** 0.5)
     found = {
-        (row["_split"], row["day"].day, row["_key_carrier"], row["flight"]): (
+        (row["split"], row["day"].day, row["_key_carrier"], row["flight"]): (
             row["_label"], row["x"], row["x_is_missing"], row["carrier"],
         )
         for row in rows.collect()
@@ -308,7 +311,7 @@ def test_no_row_enters_the_statistics_of_the_fold_it_judges(workshop) -> None:
     assert [spec.features[1].vocabulary for spec in specs] == [("UA",), ("UA",), ("UA", "XX")]
     found = workshop.spark.read.format("delta").load(workshop.lake.path(FOLDS))
     shown = {
-        split: sorted(row["x"] for row in found.where(f"_split = '{split}'").collect())
+        split: sorted(row["x"] for row in found.where(f"split = '{split}'").collect())
         for split in ("train-2", "validation-2")
     }
     deviation = 1.25**0.5
@@ -329,8 +332,41 @@ def test_folds_stand_beside_their_training_set_and_are_made_anew_with_it(worksho
     assert more.written[TRAINING] == first.written[TRAINING]
     assert more.written[FOLDS] > first.written[FOLDS]
     positions = workshop.spark.read.format("delta").load(workshop.lake.path(FOLDS))
-    for row in positions.groupBy("_split").agg(F.sort_array(F.collect_list("_position"))).collect():
+    for row in positions.groupBy("split").agg(F.sort_array(F.collect_list("_position"))).collect():
         assert row[1] == list(range(len(row[1])))
+
+
+def test_rows_of_a_carrier_and_day_lie_by_both_where_every_reader_finds_them(workshop) -> None:
+    """A lake of an older release goes on: its training set was partitioned by `_split`."""
+    import pandas as pd
+
+    days = [(day(1 + n % 5), f"c{n // 5}", n, n % 2, float(n)) for n in range(40)]
+    workshop.gold(days)
+    place = workshop.lake.path(TRAINING)
+    old = workshop.spark.sql("SELECT 'train' AS _split, 0L AS _position, 1.0F AS _label")
+    old.write.format("delta").partitionBy("_split").save(place)
+    features = {"x": {"kind": "numeric"}, "split": {"kind": "numeric", "column": "flight"}}
+    # Eight rows have the same key: by the key alone they were one bucket, too large for a file.
+    result = workshop.run(key=("carrier",), features=features, file_rows=3)
+    assert result.counts["rows_out"] == 40
+
+    table = read_at(workshop.spark, workshop.lake, TRAINING, result.written[TRAINING])
+    assert split_column(table.schema) == "split_", "a feature has the name `split`"
+    assert split_column(old.schema) == "_split"
+    order = "row_number() OVER (PARTITION BY split_ ORDER BY hash) - 1"
+    hashed = table.selectExpr("*", f"{key_hash(('carrier', 'day'), 'position')} AS hash")
+    assert (
+        not hashed.selectExpr("_position", f"{order} AS wanted")
+        .where("_position <> wanted")
+        .count()
+    )
+
+    live = [file.path for file in take_snapshot(place).files]
+    found = pd.concat(pd.read_parquet(f"{place}/{path}") for path in live)
+    assert (len(found), "split_" in found.columns) == (40, False)
+    workshop.run(key=("carrier",), features={"x": {"kind": "numeric"}})
+    everything = pd.read_parquet(place)  # those of all versions, as every reader but Delta sees it
+    assert set(everything["split"].dropna()) == {"train", "validation", "test"}
 
 
 def test_an_empty_fold_is_refused(workshop) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from pipelines.erasure.erase import erase
 from pipelines.errors import NoChampion, ScoringError
+from pipelines.explore import Explorer
 from pipelines.features.covered import add_covered
 from pipelines.lake.changes import table_id
 from pipelines.lake.read import latest_version, read_at
@@ -45,7 +46,11 @@ def promoted(spark, lake, features, bundle):  # noqa: F811
     folder = f"{lake.training('flights', 'hand-made')}/bundle"
     version = latest_version(spark, lake, "gold.flights")
     tables = {"gold.flights": version, "gold.flights_training": 0}
-    manifest = {"training_set": "gold.flights_training", "tables": tables}
+    manifest = {
+        "training_set": "gold.flights_training",
+        "tables": tables,
+        "decision_threshold": 0.7,
+    }
     save_bundle(folder, replace(bundle, manifest={**bundle.manifest, **manifest}))
     record = TrainingRecord("flights", "hand-made", {}, {"roc_auc": 0.6}, [], {})
     record_training(lake, "flights_late", record, folder)
@@ -100,6 +105,51 @@ def test_predictions_stay_as_they_are_when_the_features_of_their_day_are_made_ag
     assert again.counts == {"rows_in": 21, "inserted": 1, "unchanged": 20}
     after = rows_of(spark, lake, PREDICTIONS)
     assert [row for row in after if row["flight"] != 99] == before
+
+
+def test_where_the_key_comes_again_every_day_each_row_is_predicted_and_judged_once(
+    spark, lake, features, promoted, open_test_run
+):
+    """Flights 1 to 10 are in the table on both days; the key names them alone."""
+    settings = ["featurize.key=[carrier, flight]"]
+
+    def run(stage, **days):
+        return run_stage(stage, open_test_run(overrides=settings, **days))
+
+    assert run("score", date=FIRST).counts["inserted"] == 20
+    # A table of predictions of an older release, without the features' own date.
+    old = read_at(spark, lake, PREDICTIONS, latest_version(spark, lake, PREDICTIONS))
+    replace_slice(old.drop("flight_date"), lake, PREDICTIONS, "true", ["scoring_date"])
+    for inserted in (10, 0):
+        again = run("score", since=FIRST, date=SECOND)
+        assert again.counts == {"rows_in": 30, "inserted": inserted, "unchanged": 30 - inserted}
+    found = run("monitor", date=SECOND)
+    assert (found.counts["rows_in"], found.counts["labelled"]) == (30, 20)
+    assert found.counts["drift_rows"] == found.counts["drift_binned"] == 2 * (20 + 30)
+
+    opened = open_test_run(overrides=settings)
+    seen = Explorer(opened.pipeline, lake, spark).predictions().orderBy("scoring_date", "flight")
+    assert [(row["scoring_date"], row["flight"], row["is_late"]) for row in seen.collect()] == [
+        *((FIRST, n, n % 2) for n in range(1, 21)),
+        *((SECOND, n, None) for n in range(1, 11)),
+    ]
+
+
+def test_the_threshold_a_model_was_judged_by_is_the_one_it_is_used_with(
+    spark, lake, features, promoted, open_test_run
+):
+    notes = []
+    settings = ["score.decision_threshold=0.6"]
+    done = run_stage("score", open_test_run(date=FIRST, overrides=settings, progress=notes.append))
+    said = (
+        "`score.decision_threshold` is 0.6; the model of run hand-made was trained and judged with "
+        "0.7, and says yes by that. Train again for 0.6 to take effect"
+    )
+    assert done.details["note"] == said
+    assert {"event": "note", "text": said} in notes
+    found = rows_of(spark, lake, PREDICTIONS)
+    assert {row["predicted_class"] for row in found} == {0, 1}
+    assert all(row["predicted_class"] == (row["prediction"] >= 0.7) for row in found)
 
 
 def test_without_a_date_the_newest_day_is_scored(lake, features, promoted, open_test_run):

@@ -132,11 +132,11 @@ def test_vacuum_keeps_what_the_bundle_needs_and_the_bundle_trains_the_same_model
         "bundle"
     ]
 
-    counted = read_at(spark, lake, TABLE, versions[-1]).where("_split = 'train'")
+    counted = read_at(spark, lake, TABLE, versions[-1]).where("split = 'train'")
     wanted = {
         int(row["_label"]): row["count"] for row in counted.groupBy("_label").count().collect()
     }
-    assert class_counts(take_snapshot(place, versions[-1], {"_split": "train"})) == wanted
+    assert class_counts(take_snapshot(place, versions[-1], {"split": "train"})) == wanted
 
 
 def test_other_weights_are_an_error_that_says_what_was_expected(

@@ -121,7 +121,7 @@ def launched(spark, lake, training_set):
         settings = Train.model_validate({**TRAIN, "ranks": ranks})
         place = lake.path(TABLE)
         snapshots = {
-            split: take_snapshot(place, training_set, {"_split": split})
+            split: take_snapshot(place, training_set, {"split": split})
             for split in ("train", "validation", "test")
         }
         rows = FeedRows(snapshots, spec.inputs, settings)

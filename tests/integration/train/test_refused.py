@@ -51,8 +51,8 @@ def test_an_unknown_option_is_refused_before_ranks_start(open_run, training_set)
 
 def test_a_training_set_without_test_rows_is_refused(spark, tmp_path, open_run, training_set, lake):
     other = Lake(str(tmp_path / "other"))
-    rows = read_at(spark, lake, TABLE, training_set).where("_split <> 'test'")
-    replace_slice(rows, other, TABLE, "true", partition_by=["_split"])
+    rows = read_at(spark, lake, TABLE, training_set).where("split <> 'test'")
+    replace_slice(rows, other, TABLE, "true", partition_by=["split"])
     replace_slice(spark.range(1).toDF("x"), other, "gold.flights", "true")
     run = dataclasses.replace(open_run("no-test"), lake=other)
     with pytest.raises(EmptySplit, match="no rows in the split 'test'"):

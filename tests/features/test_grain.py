@@ -1,0 +1,33 @@
+"""Rows are joined by key and date, and by nothing less."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from pipelines.features.grain import by_feature_date, joined
+
+pytestmark = pytest.mark.spark
+
+ONE, TWO = dt.date(2024, 1, 1), dt.date(2024, 1, 2)
+NAN = float("nan")
+
+
+def test_rows_meet_those_of_their_own_day_also_where_a_key_is_null_or_nan(spark) -> None:
+    schema = "customer DOUBLE, scoring_date DATE, prediction DOUBLE"
+    rows = [(c, d, 0.1 * n) for n, c in enumerate([1.0, NAN, None]) for d in (ONE, TWO)]
+    predictions = by_feature_date(spark.createDataFrame(rows, schema), "day")
+    labels = spark.createDataFrame(
+        [(1.0, TWO, 1), (NAN, TWO, 2), (None, TWO, 3), (4.0, TWO, 4), (-0.0, ONE, 5)],
+        "customer DOUBLE, day DATE, label INT",
+    )
+    grain = ("customer", "day")
+    both = joined(predictions, labels, grain, "left")
+    assert both.columns == ["customer", "scoring_date", "prediction", "day", "label"]
+    found = [(row["day"], row["label"]) for row in both.orderBy("prediction", "day").collect()]
+    assert found == [(ONE, None), (TWO, 1), (ONE, None), (TWO, 2), (ONE, None), (TWO, 3)]
+    rest = joined(labels, predictions.select(*grain), grain, "left_anti").orderBy("label")
+    assert [row["label"] for row in rest.collect()] == [4, 5]
+    zero = spark.createDataFrame([(0.0, ONE)], "customer DOUBLE, day DATE")
+    assert [row["label"] for row in joined(zero, labels, grain, "inner").collect()] == [5]
