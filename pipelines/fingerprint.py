@@ -29,6 +29,8 @@ def fingerprint(pipeline: Pipeline, stages: Sequence[str], **more: object) -> st
     sections: dict[str, Any] = pipeline.model_dump(mode="json", include={*shared, *stages})
     if "normalize" in stages:
         sections["folds"] = pipeline.train.folds  # `normalize` fits their statistics
+    if "train" in stages:
+        sections["decision_threshold"] = pipeline.score.decision_threshold  # metrics go by it
     content = {
         "name": pipeline.name,
         "sections": sections,

@@ -37,6 +37,10 @@ class ModelFacts:
     bundle: str
     metrics: dict[str, float]
     constant_metrics: dict[str, float]
+    rates: str = ""
+    """Mean prediction and observed rate, of a yes or no."""
+    doubts: list[str] = field(default_factory=list)
+    """What speaks against using it."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,7 @@ def _table(lake: Lake, table: Table) -> TableFacts | None:
 
 def _model(pipeline: Pipeline, lake: Lake) -> ModelFacts | None:
     from pipelines.registry.bundle import load_bundle
+    from pipelines.registry.calibration import doubts, of_test_split
     from pipelines.registry.champion import find_champion
     from pipelines.registry.store import own_database
 
@@ -109,14 +114,18 @@ def _model(pipeline: Pipeline, lake: Lake) -> ModelFacts | None:
     champion = find_champion(lake, pipeline.score.model)
     if champion is None:
         return None
-    manifest = load_bundle(champion.bundle).manifest
+    bundle = load_bundle(champion.bundle)
+    metrics, constant = (bundle.manifest.get(name, {}) for name in ("metrics", "constant_metrics"))
+    rates = of_test_split(bundle.evaluation)
     return ModelFacts(
         champion.name,
         champion.version,
         champion.run_id,
         champion.bundle,
-        manifest.get("metrics", {}),
-        manifest.get("constant_metrics", {}),
+        metrics,
+        constant,
+        f"predicted rate {rates.predicted:.4f}, observed {rates.observed:.4f}" if rates else "",
+        doubts(metrics, constant, bundle.evaluation),
     )
 
 
@@ -145,6 +154,9 @@ def show(summary: Summary, console: Console) -> None:
     if model is not None:
         title = f"{model.name} version {model.version} on the test split"
         _print_table(title, _metrics_table(model, console), console)
+        said = [model.rates, *(f"DOUBT: {one}" for one in model.doubts)]
+        for line in filter(None, said):
+            console.print(line, highlight=False, soft_wrap=True, markup=False)
     console.print()
     places = {"predictions": summary.predictions, "report": summary.report}
     if summary.model is not None:

@@ -74,3 +74,16 @@ def test_the_closing_table_shows_rows_metrics_and_places():
 
 def test_an_empty_lake_says_how_to_fill_it():
     assert "`tidemill run flights` makes them." in shown(Summary("flights", "/lake"))
+
+
+def test_a_model_without_use_is_doubted_under_its_metrics():
+    model = ModelFacts(
+        *("flights_late", 2, "run", "/lake/bundle"),
+        metrics={"log_loss": 0.15},
+        constant_metrics={"log_loss": 0.026},
+        rates="predicted rate 0.1370, observed 0.0040",
+        doubts=["it predicts a rate of 0.137 where 0.004 was observed (1,000 rows)"],
+    )
+    text = shown(Summary("flights", "/lake", [TableFacts("gold.flights", 1, 5)], model=model))
+    assert "predicted rate 0.1370, observed 0.0040\n" in text
+    assert "DOUBT: it predicts a rate of 0.137 where 0.004 was observed (1,000 rows)\n" in text

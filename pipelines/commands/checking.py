@@ -18,6 +18,7 @@ def validate(
 ) -> None:
     """Check pipelines without Spark: settings, every overlay, the files they name, profiles."""
     from pipelines.config import check
+    from pipelines.config.advice import contradictions
     from pipelines.config.load import (
         environments,
         load_document,
@@ -41,6 +42,7 @@ def validate(
     for name in names or known:
         pipeline = load_pipeline(name, env, tuple(overrides or ()))
         others = environments(pipeline.folder) if env is None else []
+        told: list[str] = []
         for other in (env, *others):
             given = (name, other, tuple(overrides or ()))
             one = load_pipeline(*given)
@@ -50,6 +52,9 @@ def validate(
                 check.check_functions(one, sorted(BUILT_IN))
             except SettingsError as error:
                 raise located(error, load_document(*given, None, root)) from None
+            told += [text for text in contradictions(one) if text not in told]
+        for text in told:
+            print(f"{name}: warning: {text}.")
         overlays = f", overlays {' '.join(others)}" if others else ""
         print(f"{name}: {check.describe(pipeline)}{overlays}, ok")
 

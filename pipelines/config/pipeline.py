@@ -18,7 +18,7 @@ from pipelines.config.maintenance import Maintenance
 from pipelines.config.normalize import DateSplit, Normalize
 from pipelines.config.privacy import Privacy, check_marks
 from pipelines.config.schedule import Schedule
-from pipelines.config.score import Monitor, Score
+from pipelines.config.score import PREDICTION_COLUMNS, Monitor, Score
 from pipelines.config.table_rules import References
 from pipelines.config.train import Promote, Train
 from pipelines.errors import nearest
@@ -85,6 +85,31 @@ class Pipeline(Settings):
                 f"`promote.metric: {self.promote.metric}` is no metric of a model with "
                 f"`train.loss: {self.train.loss}`; expected one of {', '.join(known)}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _names_are_free(self) -> Pipeline:
+        settings = self.featurize
+        roles = {"key": settings.key, "label": (settings.label,) if settings.label else ()}
+        for role, names in roles.items():
+            for name in names:
+                if name.lower() in PREDICTION_COLUMNS:
+                    raise ValueError(
+                        f"`featurize.{role}` names the column '{name}', which predictions have of "
+                        "their own. Give it another name in the query"
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _excluded_features_exist(self) -> Pipeline:
+        features = self.normalize.features
+        known = [*features, *(one.column for one in features.values() if one.column)]
+        for name in self.monitor.drift.exclude:
+            if name not in known:
+                raise ValueError(
+                    f"`monitor.drift.exclude` names '{name}', which is no feature of "
+                    f"`normalize.features`.{nearest(name, known)}"
+                )
         return self
 
     @model_validator(mode="after")

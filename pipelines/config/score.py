@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipelines.config.base import Settings
 from pipelines.config.names import TableName
+
+PREDICTION_COLUMNS = (
+    *("scoring_date", "prediction", "predicted_class", "probabilities", "model_name"),
+    *("model_version", "feature_table_version", "run_id", "scored_at"),
+)
+"""Columns of `predictions.<model>` beside key and date of the feature row."""
 
 
 class Score(Settings):
@@ -16,17 +22,31 @@ class Score(Settings):
     batch_size: int = Field(8192, ge=1)
     """Rows given to the model at once; smaller where rows are large (images are decoded then)."""
     decision_threshold: float = Field(0.5, gt=0, lt=1)
-    """Probability from which a row counts as positive."""
+    """Probability from which a row counts as positive, where the label is yes or no. `train` keeps
+    it in the bundle: validation and test metrics, gate, `score` and `monitor` all go by that one,
+    so that what was judged is what is used. A changed one takes effect with the next training."""
 
 
 class Drift(Settings):
     """When a change of a feature's distribution is worth a word (PSI)."""
 
     warn: float = Field(0.1, gt=0)
+    """Index from which the report warns, where chance alone does not explain it."""
     fail: float = Field(0.25, gt=0)
+    """Index from which it calls for a new training; likewise."""
     bins: int = Field(10, ge=2)
+    """Bins of a number, between its smallest and largest value in training; what lies below and
+    above has bins of its own."""
     exclude: tuple[str, ...] = ()
     """Features whose distribution moves by nature (day of the year)."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Drift:
+        if self.warn > self.fail:
+            raise ValueError(
+                f"`drift.warn: {self.warn}` must not be above `drift.fail: {self.fail}`"
+            )
+        return self
 
 
 class Monitor(Settings):
@@ -42,3 +62,11 @@ class Monitor(Settings):
     max_mae_rise: float = Field(0.1, gt=0)
     """Where numbers are predicted: rise of the mean absolute error against that of the test split,
     as a share of it, that calls for a new training."""
+    max_rate_gap: float = Field(0.5, gt=0)
+    """Difference of predicted and observed rate, as a share of the larger one (of the yes or of the
+    no), that calls for a new training."""
+    max_calibration_error: float = Field(0.1, gt=0)
+    """The same of the mean distance of predicted and observed rate over ten groups of rows."""
+    max_bias: float = Field(0.5, gt=0)
+    """Where numbers are predicted: difference of their mean and that of the labels, in standard
+    deviations of the labels, that calls for a new training."""

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from pipelines.config.base import Settings
-from pipelines.config.losses import METRICS, MONITORS, Loss, Task, task_of
+from pipelines.config.losses import METRICS, MONITORS, Loss, Task, is_higher_better, task_of
 from pipelines.config.optimizer import Optimizer
 from pipelines.config.search import Search
 from pipelines.errors import nearest
@@ -19,6 +19,9 @@ _NOT_SEARCHED = (
     # ... and these leave the model as it is.
     *("ranks", "max_restarts", "rank_wait", "hang_timeout", "resources", "checkpoint_steps"),
 )
+
+
+_UP_TO_ONE = ("roc_auc", "accuracy", "f1", "precision", "recall")
 
 
 class EarlyStopping(Settings):
@@ -145,6 +148,11 @@ class Train(Settings):
                     f"`train.class_weights` gives class {one} the weight {weight}; expected "
                     f"classes {known[0]} to {known[-1]} with weights of 0 or more"
                 )
+        if given and not any(given.get(one, 1.0) for one in known):
+            raise ValueError(
+                f"`train.class_weights: {given}` gives every class the weight 0: no row would "
+                "count. Give one of them another"
+            )
         return self
 
     @model_validator(mode="after")
@@ -229,3 +237,19 @@ class Promote(Settings):
     min_gain: float = 0.0
     """By how much the candidate must be better than the champion on the same rows. Negative
     values tolerate a small loss."""
+
+    @model_validator(mode="after")
+    def _can_be_passed(self) -> Promote:
+        best = 1.0 if is_higher_better(self.metric) else 0.0
+        reaches = self.threshold <= best if best else self.threshold >= best
+        if not reaches:
+            raise ValueError(
+                f"no model can reach `promote.threshold: {self.threshold}`: the best "
+                f"{self.metric} there is, is {best:g}"
+            )
+        if self.metric in _UP_TO_ONE and self.min_gain >= 1:
+            raise ValueError(
+                f"no model can reach `promote.min_gain: {self.min_gain}`: {self.metric} lies in "
+                "0 to 1"
+            )
+        return self

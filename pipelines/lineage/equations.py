@@ -60,6 +60,8 @@ EQUATIONS: dict[str, tuple[Equation, ...]] = {
     "monitor": (
         Equation("rows_in", ("predictions", "replaced")),
         Equation("predictions", ("labelled", "unlabelled")),
+        # Feature rows of training and of the days, once a feature: each in one bin.
+        Equation("drift_rows", ("drift_binned",)),
     ),
 }
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.monitoring import plots
+from pipelines.registry.calibration import loss_metric
 
 if TYPE_CHECKING:
     from pipelines.config.score import Drift
@@ -69,6 +70,7 @@ class Report:
             model_version=self.model_version,
             training_run=self.training_run,
             retrain=self.retrain,
+            num_labelled=self.overall.num_labelled,
             cards=self._cards(),
             metrics=self._metrics(),
             plots=self._plots(),
@@ -89,11 +91,17 @@ class Report:
         for name, title in _CARDS.items():
             value = getattr(overall, name)
             if value is not None or name in test:
-                cards.append((title, _number(value), f"test split {_number(test.get(name))}"))
+                note = f"test split {_number(test.get(name))}"
+                if overall.guess_loss is not None and name == loss_metric(test):
+                    note += f", constant guess on these days {_number(overall.guess_loss)}"
+                cards.append((title, _number(value), note))
         if overall.observed_rate is not None or not overall.num_labelled:
             title = "observed rate" if "mae" not in test else "observed mean"
             predicted = f"predicted {_number(overall.predicted_rate)}"
             cards.append((title, _number(overall.observed_rate), predicted))
+        if overall.calibration_error is not None:
+            note = f"predicted against observed, by chance {_number(overall.calibration_by_chance)}"
+            cards.append(("calibration error", _number(overall.calibration_error), note))
         return cards
 
     def _metrics(self) -> list[tuple[str, str, str]]:

@@ -46,8 +46,9 @@ class Bundle:
     `manifest` keys: `format_version`, `pipeline`, `run_id`, `model` (registered name), `tables`
     (name to version), `training_set` (which of them), `code`, `packages`, `seed`, `metrics` (test
     split), `constant_metrics`, `settings` (of `train`, as trained with), `asked` (as given),
-    `inputs` (name, dtype, kind, cardinality), `split` (of `normalize`), `created_at`; `folds` and
-    `search` where the settings were judged by them.
+    `inputs` (name, dtype, kind, cardinality), `split` (of `normalize`), `created_at`,
+    `decision_threshold` (from which a probability counts as a yes, in the metrics as in scoring);
+    `folds` and `search` where the settings were judged by them.
     """
 
     manifest: dict[str, Any]
@@ -57,9 +58,10 @@ class Bundle:
     """Content of `model.keras`."""
     history: list[dict[str, Any]] = field(default_factory=list)
     evaluation: dict[str, Any] = field(default_factory=dict)
-    """`metrics`, `constant`, `num_rows`; of a yes or no `roc` (list of [false, true positive rate])
-    and `calibration` (list of {"predicted", "observed", "num_rows"}), of classes `confusion` (rows
-    by class and predicted class), of numbers `scatter` (list of [label, value])."""
+    """`metrics`, `constant`, `num_rows`, `guess` (what a constant guess says); of a yes or no `roc`
+    (list of [false, true positive rate]) and `calibration` (list of {"predicted", "observed",
+    "num_rows"}), of classes `confusion` (rows by class and predicted class), of numbers `scatter`
+    (list of [label, value])."""
     snapshots: dict[str, Any] = field(default_factory=dict)
     """Split name to the snapshot's JSON value."""
     code: OwnCode | None = None
@@ -74,6 +76,12 @@ class Bundle:
     def tables(self) -> dict[str, int]:
         """Versions of the tables the model came from."""
         return {str(name): int(version) for name, version in self.manifest["tables"].items()}
+
+    @property
+    def decision_threshold(self) -> float | None:
+        """Probability from which it says yes; None in bundles of releases that kept none."""
+        found = self.manifest.get("decision_threshold")
+        return None if found is None else float(found)
 
     def load_model(self) -> keras.Model:
         """Return the Keras model: a dict of inputs by name, each (rows, *shape) -> (rows, outputs).

@@ -38,6 +38,7 @@ def manifest(
         "packages": packages(),
         "split": pipeline.normalize.split.model_dump(mode="json"),
         "seed": pipeline.train.seed,
+        "decision_threshold": pipeline.score.decision_threshold,
         **found,
     }
 

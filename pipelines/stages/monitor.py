@@ -13,41 +13,43 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from pipelines.config.losses import Task, task_of
-from pipelines.config.normalize import DateSplit, HashSplit, Split
-from pipelines.errors import BundleError, ScoringError, VersionNotFound
+from pipelines.errors import ScoringError
+from pipelines.features.grain import by_feature_date, joined
 from pipelines.features.spec import FeatureSpec
 from pipelines.lake import files
 from pipelines.lake.catalog import Table
-from pipelines.lake.read import latest_version, missing_files, read_at
+from pipelines.lake.read import latest_version, read_at
 from pipelines.lake.write import replace_slice
-from pipelines.monitoring import drift as drifting
 from pipelines.monitoring import performance as performing
 from pipelines.monitoring import quality
 from pipelines.monitoring.retrain import reasons_to_retrain
+from pipelines.monitoring.since_training import WITHOUT_DRIFT, drift_since_training
+from pipelines.registry.calibration import constant_guess, doubts
 from pipelines.run import Run, StageResult, Stopwatch
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from pipelines.monitoring.drift import FeatureDrift
     from pipelines.monitoring.performance import Judged
     from pipelines.registry.bundle import Bundle
 
 logger = logging.getLogger(__name__)
 
-_WITHOUT_DRIFT = ("array", "sequence", "image")
 _CHECK = (
     "logical_date DATE, table_name STRING, table_version BIGINT, check_name STRING, "
     "severity STRING, num_rows BIGINT, num_broken BIGINT, is_ok BOOLEAN, run_id STRING"
 )
 _DRIFT = (
     "logical_date DATE, feature STRING, psi DOUBLE, missing_before DOUBLE, missing_now DOUBLE, "
-    "severity STRING, model_version INT, run_id STRING"
+    "severity STRING, psi_by_chance DOUBLE, rows_before BIGINT, rows_now BIGINT, moved STRING, "
+    "share_before DOUBLE, share_now DOUBLE, model_version INT, run_id STRING"
 )
 _PERFORMANCE = (
     "logical_date DATE, scoring_date DATE, num_rows BIGINT, num_labelled BIGINT, "
     "predicted_rate DOUBLE, observed_rate DOUBLE, roc_auc DOUBLE, log_loss DOUBLE, "
-    "accuracy DOUBLE, mae DOUBLE, mse DOUBLE, model_version INT, run_id STRING"
+    "accuracy DOUBLE, mae DOUBLE, mse DOUBLE, rate_error DOUBLE, calibration_error DOUBLE, "
+    "calibration_by_chance DOUBLE, guess_loss DOUBLE, guess_error DOUBLE, label_deviation DOUBLE, "
+    "model_version INT, run_id STRING"
 )
 
 
@@ -72,21 +74,25 @@ def run(run: Run) -> StageResult:
     first, last = _window(run, predictions)
 
     loss = bundle.manifest.get("settings", {}).get("loss", settings.train.loss)
-    judged = _performance(run, predictions, features, (first, last), task_of(loss))
+    task = task_of(loss)
+    judged = _performance(run, predictions, features, (first, last), bundle, task)
     overall = judged.overall
     spec = FeatureSpec.from_json(bundle.feature_spec)
-    drifts, without_drift = _drifts(run, bundle, spec, features, (first, last))
-    left_out = [feature.name for feature in spec.features if feature.kind in _WITHOUT_DRIFT]
+    drifts = drift_since_training(run, bundle, spec, features, (first, last))
+    left_out = [feature.name for feature in spec.features if feature.kind in WITHOUT_DRIFT]
     checks = quality.checks(run, tables)
-    task = task_of(loss)
     test = bundle.evaluation.get("metrics", {})
-    retrain = reasons_to_retrain(drifts, overall, test, task, settings.monitor, without_drift)
+    retrain = reasons_to_retrain(
+        drifts.features, overall, test, task, settings.monitor, drifts.left_out
+    )
+    constant = bundle.evaluation.get("constant", {})
+    retrain += [f"on its test split {one}" for one in doubts(test, constant, bundle.evaluation)]
 
     audit = {"run_id": run.run_id}
     of_model = {**audit, "model_version": resolved["model_version"]}
     rows = {
         "quality": (_CHECK, [{**asdict(check), "is_ok": check.is_ok, **audit} for check in checks]),
-        "drift": (_DRIFT, [{**asdict(drift), **of_model} for drift in drifts]),
+        "drift": (_DRIFT, [{**asdict(one), **of_model} for one in drifts.features]),
         "performance": (_PERFORMANCE, [{**asdict(day), **audit} for day in judged.all]),
     }
     tables_written = {name: Table("monitoring", f"{settings.score.model}_{name}") for name in rows}
@@ -105,9 +111,9 @@ def run(run: Run) -> StageResult:
         evaluation=bundle.evaluation,
         days=judged.in_use,
         overall=overall,
-        drifts=drifts,
+        drifts=drifts.features,
         without_drift=left_out,
-        drift_left_out=without_drift,
+        drift_left_out=drifts.left_out,
         drift_settings=settings.monitor.drift,
         checks=checks,
         retrain=retrain,
@@ -128,7 +134,8 @@ def run(run: Run) -> StageResult:
             "labelled": overall.num_labelled,
             "replaced": sum(day.num_rows for day in judged.all) - overall.num_rows,
             "unlabelled": sum(day.num_rows - day.num_labelled for day in judged.in_use),
-            "features_drifted": sum(drift.severity == "fail" for drift in drifts),
+            "features_drifted": sum(one.severity == "fail" for one in drifts.features),
+            **drifts.counts,
             "checks_broken": sum(not check.is_ok for check in checks),
         },
         details={
@@ -136,7 +143,7 @@ def run(run: Run) -> StageResult:
             "report": place,
             "retrain": retrain,
             "without_drift": left_out,
-            **({"drift_left_out": without_drift} if without_drift else {}),
+            **({"drift_left_out": drifts.left_out} if drifts.left_out else {}),
             "performance": {k: v for k, v in asdict(overall).items() if v is not None},
             "model_version": resolved["model_version"],
         },
@@ -157,20 +164,6 @@ def _look(run: Run, features: Table, predictions: Table) -> dict[str, Any]:
         **quality.versions(run),
     }
     return {"tables": tables, "bundle": model.bundle, "model_version": model.version}
-
-
-def trained_by(bundle: Bundle) -> DateSplit | HashSplit:
-    """Return the split a model was trained by, whatever the settings say today."""
-    from pydantic import TypeAdapter
-
-    split = bundle.manifest.get("split")
-    if split is None:
-        raise BundleError(
-            f"the bundle of run {bundle.run_id} does not say by which split it was trained, so its "
-            "training rows can't be compared with today's. Train again."
-        )
-    found: DateSplit | HashSplit = TypeAdapter(Split).validate_python(split)
-    return found
 
 
 def _window(run: Run, predictions: DataFrame) -> tuple[dt.date, dt.date]:
@@ -201,6 +194,7 @@ def _performance(
     predictions: DataFrame,
     features: DataFrame,
     days: tuple[dt.date, dt.date],
+    bundle: Bundle,
     task: Task,
 ) -> Judged:
     """Judge all predictions of the window, also those of a champion that was replaced since."""
@@ -211,72 +205,12 @@ def _performance(
     scored = _of_days(predictions, days)
     label = F.col(settings.label) if settings.label else F.lit(None)
     labels = features.where(F.col(settings.date).between(F.lit(first), F.lit(last)))
-    labels = labels.select(*settings.key, label.cast("double").alias("label"))
-    joined = scored.join(labels, on=list(settings.key), how="left")
-    return performing.performance(joined, run.pipeline.score.decision_threshold, task)
-
-
-def _drifts(
-    run: Run,
-    bundle: Bundle,
-    spec: FeatureSpec,
-    features: DataFrame,
-    days: tuple[dt.date, dt.date],
-) -> tuple[list[FeatureDrift], str]:
-    """Compare the raw features the model was fitted on with those of the window.
-
-    Lists and images have no bins and are left out; the report names them. Where rows that it was
-    fitted on are gone, there is nothing to compare with: then the text says so.
-    """
-    from pyspark.sql import functions as F
-
-    settings = run.pipeline
-    first, last = days
-    kinds = {one.column: one.kind for one in spec.features if one.kind not in _WITHOUT_DRIFT}
-    numeric = [name for name, kind in kinds.items() if kind in ("numeric", "cyclical")]
-    categories = [name for name in kinds if name not in numeric]
-
-    table = Table("gold", settings.featurize.table)
-    if str(table) not in bundle.tables:
-        raise BundleError(
-            f"the bundle of run {bundle.run_id} names no version of {table}, so its training rows "
-            "can't be compared with today's. Train again."
-        )
-    trained = _trained(run, table, bundle, spec)
-    if trained is None:
-        left_out = (
-            f"drift is left out: rows of {table}@{bundle.tables[str(table)]} that the model of run "
-            f"{bundle.run_id} was trained on were erased or vacuumed, so today's can't be compared "
-            "with them. Train again (`tidemill normalize`, `train`, `promote`)"
-        )
-        logger.warning("monitor %s: %s", settings.name, left_out)
-        run.progress({"event": "note", "text": left_out})
-        return [], left_out
-    date = F.col(settings.featurize.date)
-    now = features.where(date.between(F.lit(first), F.lit(last)))
-
-    limits = settings.monitor.drift
-    binnings = drifting.fit_binnings(trained, numeric, categories, limits.bins)
-    drifts = drifting.compare(
-        drifting.count_bins(trained, binnings),
-        drifting.count_bins(now, binnings),
-        limits.warn,
-        limits.fail,
-        limits.exclude,
-    )
-    return drifts, ""
-
-
-def _trained(run: Run, table: Table, bundle: Bundle, spec: FeatureSpec) -> DataFrame | None:
-    """Return the features a model was trained on, or None where the lake has not all of them."""
-    from pipelines.features.split import split_conditions
-
-    in_training = split_conditions(trained_by(bundle), spec.key, spec.date)["train"]
-    try:
-        rows = read_at(run.spark, run.lake, table, bundle.tables[str(table)]).where(in_training)
-    except VersionNotFound:
-        return None
-    return None if missing_files(rows, run.lake, table) else rows
+    labels = labels.select(*settings.grain, label.cast("double").alias("_label"))
+    labelled = joined(by_feature_date(scored, settings.date), labels, settings.grain, "left")
+    labelled = labelled.drop("label").withColumnRenamed("_label", "label")
+    threshold = bundle.decision_threshold or run.pipeline.score.decision_threshold
+    guess = constant_guess(bundle.evaluation, task)
+    return performing.performance(labelled, threshold, task, guess)
 
 
 def _write(

@@ -35,6 +35,7 @@ def run(run: Run) -> StageResult:
     somebody has taken that back: a retry under an old run id must bring back neither.
     """
     from pipelines.registry.bundle import load_bundle
+    from pipelines.registry.calibration import class_weight_cause, doubts
     from pipelines.registry.champion import RegisteredModel, find_champion, make_champion
     from pipelines.registry.gate import reasons_to_refuse
 
@@ -70,17 +71,20 @@ def run(run: Run) -> StageResult:
             "or train again with the loss that the metric goes with."
         )
     rival = _rival(run, resolved, bundle)
-    reasons = reasons_to_refuse(settings, metrics, bundle.manifest["constant_metrics"], rival)
+    constant = bundle.manifest["constant_metrics"]
+    reasons = reasons_to_refuse(settings, metrics, constant, rival)
+    doubted = doubts(metrics, constant, bundle.evaluation)
     if reasons:
-        said = "".join(f"\n- {reason}" for reason in reasons)
-        raise GateRefused(
-            f"{candidate.name} version {candidate.version} (run {candidate.run_id}) was not "
-            f"promoted:{said}\nThe champion stays as it was. Train a better model, or change the "
-            "threshold named."
-        )
+        cause = class_weight_cause(bundle.manifest["settings"], [*reasons, *doubted])
+        raise GateRefused(_refusal(candidate, reasons, doubted, cause))
+    for doubt in doubted:
+        text = f"{candidate.name} version {candidate.version} passes its gate, but {doubt}"
+        logger.warning("%s", text)
+        run.progress({"event": "note", "text": text})
     make_champion(run.lake, candidate)
     _note_made(run, candidate)
     found = {
+        **({"doubts": doubted} if doubted else {}),
         "champion": candidate.version,
         "metrics": metrics,
         "champion_metrics": dict(rival.metrics) if rival else None,
@@ -88,6 +92,20 @@ def run(run: Run) -> StageResult:
     result = _result(run, resolved, bundle, found, watch)
     logger.info("%s", result.line())
     return result
+
+
+def _refusal(
+    candidate: RegisteredModel, reasons: list[str], doubted: list[str], cause: str | None
+) -> str:
+    """Return the message of a refusal: every reason, what else is odd, and what to do."""
+    lines = [
+        f"{candidate.name} version {candidate.version} (run {candidate.run_id}) was not promoted:",
+        *(f"- {reason}" for reason in reasons),
+        *(f"On its test split {one}." for one in doubted if " a rate of " in one),
+        cause or "Train a better model, or change the threshold named.",
+        "The champion stays as it was.",
+    ]
+    return "\n".join(lines)
 
 
 def _look(run: Run) -> dict[str, Any]:
@@ -151,6 +169,9 @@ def _test_rows(run: Run, candidate: Bundle) -> DataFrame:
     """Return the raw feature rows of the candidate's test split, with their `_label`."""
     from pyspark.sql import functions as F
 
+    from pipelines.features.grain import joined
+    from pipelines.features.store import split_column
+
     features = f"gold.{run.pipeline.featurize.table}"
     table = str(candidate.manifest.get("training_set"))
     if features not in candidate.tables or table not in candidate.tables:
@@ -159,15 +180,14 @@ def _test_rows(run: Run, candidate: Bundle) -> DataFrame:
             f"{features} and a training set. Train again with this pipeline."
         )
     rows = read_at(run.spark, run.lake, table, candidate.tables[table])
-    key = run.pipeline.featurize.key
-    # A key column of the same name as a model input has another name in a training set.
-    held = {name: f"_key_{name}" if f"_key_{name}" in rows.columns else name for name in key}
-    test = rows.where(F.col("_split") == "test").select(
+    grain = run.pipeline.featurize.grain
+    # A column of the same name as a model input has another name in a training set.
+    held = {name: f"_key_{name}" if f"_key_{name}" in rows.columns else name for name in grain}
+    test = rows.where(F.col(split_column(rows.schema)) == "test").select(
         *[F.col(kept).alias(name) for name, kept in held.items()], "_label"
     )
-    return read_at(run.spark, run.lake, features, candidate.tables[features]).join(
-        test, on=list(key), how="inner"
-    )
+    every = read_at(run.spark, run.lake, features, candidate.tables[features])
+    return joined(every, test, grain, "inner")
 
 
 def _metrics(run: Run, champion: Bundle, rows: DataFrame, candidate: Bundle) -> dict[str, float]:
@@ -187,7 +207,8 @@ def _metrics(run: Run, champion: Bundle, rows: DataFrame, candidate: Bundle) -> 
         )
     outputs = found[OUTPUTS].combine_chunks().flatten().to_numpy().reshape(expected, -1)
     task, _ = _outputs(champion)
-    return metrics_of(found["_label"].to_numpy(), outputs, task)
+    threshold = champion.decision_threshold or run.pipeline.score.decision_threshold
+    return metrics_of(found["_label"].to_numpy(), outputs, task, threshold)
 
 
 def _outputs(bundle: Bundle) -> tuple[Task, int]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from pipelines.config.advice import contradictions
 from pipelines.errors import EmptySplit, FeatureError, TidemillError, TrainingError
 from pipelines.lake.read import latest_version, read_at
 from pipelines.run import Run, StageResult, Stopwatch
@@ -46,6 +47,9 @@ def run(run: Run) -> StageResult:
 
     watch = Stopwatch()
     ready(run.lake)  # what is wrong with MLflow is told before hours of training, not behind them
+    for text in contradictions(run.pipeline):
+        logger.warning("train %s: %s", run.pipeline.name, text)
+        run.progress({"event": "note", "text": f"warning: {text}"})
     tables: dict[str, int] = run.resolve("train", lambda: _look(run))
     place = run.lake.training(run.pipeline.name, run.run_id)
     folder = f"{place}/bundle"
@@ -141,7 +145,8 @@ def _train(run: Run, tables: dict[str, int], watch: Stopwatch) -> Bundle:
         check_model(settings.model, settings.options, spec.inputs)
         check_own_model(settings, spec.inputs)
     counts = _class_counts(run, table, version, "train")
-    whole = Data("", snapshots, spec.inputs, tables, counts)
+    threshold = run.pipeline.score.decision_threshold
+    whole = Data("", snapshots, spec.inputs, tables, counts, threshold)
     settings, judged = _judge(run, whole, _folds(run, tables))
     work = whole.work(alone(settings), run.lake.training(name, run.run_id))
     trained = _launch(run, work)
@@ -230,7 +235,8 @@ def _folds(run: Run, tables: dict[str, int]) -> list[Data]:
         spec = load_fold_spec(run.spark, run.lake, run.pipeline.name, table, version, fold)
         by_split = {"train": train, "validation": validation}
         counts = _class_counts(run, table, version, splits[0])
-        found.append(Data(what, by_split, spec.inputs, tables, counts))
+        threshold = run.pipeline.score.decision_threshold
+        found.append(Data(what, by_split, spec.inputs, tables, counts, threshold))
     return found
 
 
@@ -238,19 +244,22 @@ def _class_counts(run: Run, table: str, version: int, split: str) -> dict[int, i
     """Return the rows of each class in a split; none where no weight depends on them."""
     from pyspark.sql import functions as F
 
+    from pipelines.features.store import split_column
     from pipelines.training.labels import class_counts
 
     if run.pipeline.train.class_weights != "balanced":
         return {}
     rows = read_at(run.spark, run.lake, table, version)
-    return class_counts(rows.where(F.col("_split") == split))
+    return class_counts(rows.where(F.col(split_column(rows.schema)) == split))
 
 
 def _snapshots(run: Run, table: str, version: int, splits: Sequence[str]) -> dict[str, Snapshot]:
+    from pipelines.features.store import split_column
     from pipelines.lake.snapshot import take_snapshot
 
     place = run.lake.path(table)
-    found = {split: take_snapshot(place, version, {"_split": split}) for split in splits}
+    column = split_column(read_at(run.spark, run.lake, table, version).schema)
+    found = {split: take_snapshot(place, version, {column: split}) for split in splits}
     for split, snapshot in found.items():
         if snapshot.num_rows == 0:
             raise EmptySplit(
@@ -270,6 +279,8 @@ def _check_same(run: Run, bundle: Bundle, tables: dict[str, int]) -> None:
     differing = [f"train.{key}" for key in now if now[key] != then.get(key)]
     changed = bundle.code.differing(code) if bundle.code else []
     differing += [f"the code of train.model in {name}" for name in changed]
+    if bundle.decision_threshold not in (None, run.pipeline.score.decision_threshold):
+        differing.append("score.decision_threshold")
     if differing or bundle.tables != tables:
         raise TrainingError(
             f"run {run.run_id} has trained before with other settings or tables: "

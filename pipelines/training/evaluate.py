@@ -150,28 +150,41 @@ def predictions(outputs: Array, task: Task) -> Array:
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
-def metrics_of(labels: Array, predicted: Array, task: Task) -> dict[str, float]:
-    """Return a task's metrics of `predictions`, (rows, outputs)."""
+def metrics_of(
+    labels: Array, predicted: Array, task: Task, threshold: float = 0.5
+) -> dict[str, float]:
+    """Return a task's metrics of `predictions`, (rows, outputs).
+
+    A probability counts as a yes from `threshold` on.
+    """
     if task == "number":
         return number_metrics(labels, predicted[:, 0])
     if task == "binary":
-        return metrics(labels, predicted[:, 0])
+        return metrics(labels, predicted[:, 0], threshold=threshold)
     return class_metrics(labels, predicted)
 
 
-def evaluation(labels: Array, outputs: Array, means: Sequence[float], task: Task) -> dict[str, Any]:
+def evaluation(
+    labels: Array,
+    outputs: Array,
+    means: Sequence[float],
+    task: Task,
+    threshold: float = 0.5,
+) -> dict[str, Any]:
     """Return what a bundle keeps of a split.
 
     `labels` are (rows,), `outputs` (rows, outputs) as the model gives them: logits or values.
     `means` is what a constant guess says: the mean label of the training split, or the share of
-    each class.
+    each class. `threshold` is that of the pipeline, from which a chance counts as a yes.
     """
     predicted = predictions(outputs, task)
     guess = np.tile(np.asarray(means, dtype=np.float64), (len(labels), 1))
     found: dict[str, Any] = {
         "num_rows": len(labels),
-        "metrics": metrics_of(labels, predicted, task),
-        "constant": metrics_of(labels, guess, task),
+        "metrics": metrics_of(labels, predicted, task, threshold),
+        "constant": metrics_of(labels, guess, task, threshold),
+        "guess": [float(value) for value in means],
+        "margin": margin(row_losses(labels, predicted, task), row_losses(labels, guess, task)),
     }
     if task == "number":
         return {**found, "scatter": scatter(labels, predicted[:, 0])}
@@ -183,6 +196,27 @@ def evaluation(labels: Array, outputs: Array, means: Sequence[float], task: Task
         "roc": roc_points(labels, predicted[:, 0]),
         "calibration": calibration(labels, predicted[:, 0]),
     }
+
+
+def row_losses(labels: Array, predicted: Array, task: Task) -> Array:
+    """Return each row's log loss, of a number its squared error; `predicted` as `predictions`."""
+    if task == "number":
+        return np.asarray((predicted[:, 0] - labels) ** 2, dtype=np.float64)
+    chances = (
+        predicted[np.arange(len(labels)), np.asarray(labels).astype(np.int64)]
+        if (task == "classes")
+        else np.where(np.asarray(labels) > 0.5, predicted[:, 0], 1 - predicted[:, 0])
+    )
+    return np.asarray(-np.log(np.clip(chances, _SMALLEST, None)))
+
+
+def margin(losses: Array, others: Array) -> dict[str, float]:
+    """Return the mean of `losses - others`, row by row, and its standard error."""
+    if not len(losses):
+        return {"mean": 0.0, "error": 0.0}
+    difference = losses - others
+    error = np.std(difference) / np.sqrt(len(difference))
+    return {"mean": float(np.mean(difference)), "error": float(error)}
 
 
 def _share(part: float, whole: float) -> float:

@@ -45,6 +45,8 @@ class Surroundings:
     on_step: OnStep | None = None
     class_weights: Sequence[float] | None = None
     """Weight of each class's rows in the training loss."""
+    threshold: float = 0.5
+    """Probability from which a row counts as a yes."""
 
 
 class Loop:
@@ -230,7 +232,7 @@ class Loop:
             variable.assign(values.reshape(variable.shape))
 
     def _validate(self) -> dict[str, float]:
-        scores = Scores(self.settings.task)
+        scores = Scores(self.settings.task, self.around.threshold)
         for losses, labels, outputs in self._scored("validation"):
             scores.add(losses, labels, outputs)
         # One rank's word counts, so that all stop in the same epoch.

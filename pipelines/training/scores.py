@@ -40,10 +40,15 @@ def roc_auc_of(negatives: Array, positives: Array) -> float:
 
 
 class Scores:
-    """Sums that ranks add up: losses, rows, what the task's metrics need."""
+    """Sums that ranks add up: losses, rows, what the task's metrics need.
 
-    def __init__(self, task: Task) -> None:
+    A yes is a chance from `threshold` on.
+    """
+
+    def __init__(self, task: Task, threshold: float = 0.5) -> None:
         self._task = task
+        # Outputs are logits: what the probability `threshold` is among them.
+        self._least = float(np.log(threshold / (1 - threshold)))
         self._sums = np.zeros(_BINS_FROM + (2 * BINS if task == "binary" else 0), dtype=np.float64)
 
     def add(self, losses: Array, labels: Array, outputs: Array) -> None:
@@ -60,7 +65,7 @@ class Scores:
             self._sums[_RIGHT] += (outputs.argmax(axis=1) == labels).sum()
         else:
             is_positive = labels > 0.5
-            self._sums[_RIGHT] += ((outputs[:, 0] >= 0) == is_positive).sum()
+            self._sums[_RIGHT] += ((outputs[:, 0] >= self._least) == is_positive).sum()
             places = bins_of(outputs[:, 0]) + np.where(is_positive, BINS, 0)
             self._sums[_BINS_FROM:] += np.bincount(places, minlength=2 * BINS)
 

@@ -44,6 +44,8 @@ class Data:
     versions: Mapping[str, int]
     class_counts: Mapping[int, int] = field(default_factory=dict)
     """Rows of each class in the training split, where `train.class_weights` asks for them."""
+    threshold: float = 0.5
+    """Probability from which a row counts as a yes."""
 
     @property
     def num_rows(self) -> dict[str, int]:
@@ -76,6 +78,7 @@ class Data:
             judged_on=judged_on,
             class_weights=class_weights(settings, self.class_counts),
             code=code or own_code(settings.model),
+            threshold=self.threshold,
         )
 
 

@@ -42,6 +42,8 @@ class Work:
     """What `labels.class_weights` makes of the settings and the training split's counts."""
     code: OwnCode | None = None
     """The code of a model of the user's own."""
+    threshold: float = 0.5
+    """Probability from which a row counts as a yes: `score.decision_threshold`."""
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -51,6 +53,8 @@ class Work:
             **self.settings.model_dump(mode="json", exclude=MAY_CHANGE),
             "versions": dict(self.versions),
             "inputs": [[one.name, one.kind, one.cardinality, one.shape] for one in self.inputs],
+            # It decides nothing but the accuracy that early stopping may watch.
+            **({"threshold": self.threshold} if self.threshold != 0.5 else {}),
         }
 
 
@@ -128,6 +132,7 @@ def _train_rank(rank: Rank, work: Work) -> Trained:
         checkpoints=Checkpoints(work.folder, work.facts),
         on_step=work.on_step,
         class_weights=work.class_weights,
+        threshold=work.threshold,
     )
     loop = Loop(model, optimizer, around)
     progress = loop.run()
@@ -139,7 +144,7 @@ def _train_rank(rank: Rank, work: Work) -> Trained:
         model=model_bytes(inference_model(model, work.inputs, settings.task)),
         history=progress.history,
         best_epoch=progress.best_epoch or progress.epoch,
-        evaluation=evaluation(labels, outputs, means, settings.task),
+        evaluation=evaluation(labels, outputs, means, settings.task, work.threshold),
         num_weights=int(model.count_params()),
         ranks=collective.size,
         restarts=rank.attempt,

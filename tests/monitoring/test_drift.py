@@ -1,75 +1,92 @@
-"""Drift: bins, counts and the population stability index on literal rows."""
+"""Drift: the population stability index by hand, and when it counts."""
 
 import math
 
+import numpy as np
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
-from pipelines.monitoring.drift import Binning, compare, count_bins, fit_binnings, psi
+from pipelines.monitoring.bins import Binning
+from pipelines.monitoring.drift import SMALLEST_SHARE, compare, psi, psi_by_chance
 
-
-def test_psi_is_zero_for_equal_shares_whatever_the_totals():
-    assert psi({"a": 10, "b": 30}, {"a": 100, "b": 300}) == 0.0
-
-
-def test_psi_follows_its_formula():
-    found = psi({"a": 50, "b": 50}, {"a": 20, "b": 80})
-    expected = (0.2 - 0.5) * math.log(0.2 / 0.5) + (0.8 - 0.5) * math.log(0.8 / 0.5)
-    assert found == pytest.approx(expected)
+LIMITS = (0.1, 0.25)
+WORDS = Binning("word", values=("x",))
+COUNTS = st.lists(st.integers(0, 10_000), min_size=3, max_size=8)
 
 
-def test_psi_of_a_bin_that_is_new_is_large_but_finite():
-    assert 0.25 < psi({"a": 100}, {"a": 50, "b": 50}) < 10
+def by_hand(before, now):
+    index = 0.0
+    for one, other in zip(before, now, strict=True):
+        p = max(one / sum(before), SMALLEST_SHARE)
+        q = max(other / sum(now), SMALLEST_SHARE)
+        index += (q - p) * math.log(q / p)
+    return index
 
 
-def test_psi_with_nothing_to_compare_is_zero():
-    assert psi({}, {"a": 1}) == 0.0
+@settings(deadline=None)
+@given(st.data())
+def test_psi_is_that_of_the_formula_by_hand_and_never_negative(data):
+    before = data.draw(COUNTS)
+    now = data.draw(st.lists(st.integers(0, 10_000), min_size=len(before), max_size=len(before)))
+    assume(sum(before) and sum(now))
+    assert psi(before, now) == pytest.approx(by_hand(before, now))
+    assert psi(before, now) >= 0
+    assert psi(before, before) == 0
+
+
+def test_psi_of_equal_shares_is_zero_whatever_the_totals():
+    assert psi((10, 30), (100, 300)) == 0.0
+
+
+def test_a_constant_that_became_smaller_has_drifted_and_the_bin_is_named():
+    same = Binning("temp", 5.0, (5.0,))
+    (found,) = compare([same], {"temp": (0, 0, 100, 0)}, {"temp": (0, 100, 0, 0)}, LIMITS)
+    assert found.psi == pytest.approx(2 * (1 - SMALLEST_SHARE) * math.log(1 / SMALLEST_SHARE))
+    assert (found.severity, found.rows_before, found.rows_now) == ("fail", 100, 100)
+    assert (found.moved, found.share_before, found.share_now) == ("below 5.0", 0.0, 1.0)
 
 
 def test_features_are_judged_by_both_limits_and_exclusions():
-    before = {name: {"x": 50, "missing": 50} for name in ("calm", "moved", "season")}
+    binnings = [Binning(name, values=("x",)) for name in ("calm", "moved", "some", "season")]
+    before = {one.column: (5000, 0, 5000) for one in binnings}
     now = {
-        "calm": {"x": 52, "missing": 48},
-        "moved": {"x": 95, "missing": 5},
-        "season": {"x": 95, "missing": 5},
+        "calm": (4800, 0, 5200),
+        "moved": (500, 0, 9500),
+        "some": (3200, 0, 6800),
+        "season": (500, 0, 9500),
     }
-    found = {d.feature: d for d in compare(before, now, warn=0.1, fail=0.25, exclude=["season"])}
+    found = {d.feature: d for d in compare(binnings, before, now, LIMITS, exclude=["season"])}
     assert {name: drift.severity for name, drift in found.items()} == {
-        "calm": "ok",
         "moved": "fail",
         "season": "ok",
+        "some": "warn",
+        "calm": "ok",
     }
+    assert list(found)[:2] == ["moved", "season"]
     assert (found["moved"].missing_before, found["moved"].missing_now) == (0.5, 0.05)
 
 
-@pytest.mark.spark
-def test_numbers_are_cut_at_quantiles_and_categories_at_their_frequent_values(spark):
-    rows = [(float(n), "JFK" if n % 3 else "LGA") for n in range(1, 101)]
-    frame = spark.createDataFrame(rows, "distance DOUBLE, origin STRING")
-    distance, origin = fit_binnings(frame, ["distance"], ["origin"], bins=4)
-    assert distance.edges == (25.0, 50.0, 75.0)
-    assert origin.values == ("JFK", "LGA")
+def test_what_so_few_rows_show_by_chance_is_no_drift_and_what_they_can_t_is():
+    few = compare([WORDS], {"word": (0, 12, 8)}, {"word": (0, 8, 12)}, LIMITS)[0]
+    assert (few.psi > 0.1, few.psi < few.psi_by_chance, few.severity) == (True, True, "ok")
+    many = compare([WORDS], {"word": (0, 1200, 800)}, {"word": (0, 800, 1200)}, LIMITS)[0]
+    assert (many.psi, many.severity) == (few.psi, "warn")
+    clear = compare([WORDS], {"word": (0, 0, 20)}, {"word": (0, 20, 0)}, LIMITS)[0]
+    assert clear.severity == "fail"
 
 
-@pytest.mark.spark
-def test_each_row_counts_in_one_bin_of_each_feature(spark):
-    rows = [(1.0, "JFK"), (2.0, "EWR"), (None, None), (float("nan"), "JFK"), (9.0, "JFK")]
-    frame = spark.createDataFrame(rows, "temp DOUBLE, origin STRING")
-    binnings = [Binning("temp", edges=(1.0, 5.0)), Binning("origin", values=("JFK",))]
-    assert count_bins(frame, binnings) == {
-        "temp": {"<=1": 1, "<=5": 1, "above": 1, "missing": 2},
-        "origin": {"JFK": 3, "other": 1, "missing": 1},
-    }
+@pytest.mark.parametrize("num_rows", [50, 100, 200])
+def test_small_windows_of_an_unmoved_feature_seldom_alarm(num_rows):
+    random = np.random.default_rng(num_rows)
+    before = tuple(random.multinomial(10_000, [0.1] * 10).tolist())
+    binning = Binning("x", 0.0, tuple(map(float, range(7))))
+    draws = random.multinomial(num_rows, [0.1] * 10, 150).tolist()
+    alarms = [
+        compare([binning], {"x": before}, {"x": tuple(now)}, LIMITS)[0].severity for now in draws
+    ]
+    assert sum(one != "ok" for one in alarms) <= 2, "without looking at chance it is 120 at 50 rows"
 
 
-@pytest.mark.spark
-def test_a_category_that_training_never_saw_is_counted_as_other(spark):
-    binnings = fit_binnings(spark.createDataFrame([], "origin STRING"), [], ["origin"], bins=4)
-    now = spark.createDataFrame([("JFK",), (None,)], "origin STRING")
-    assert count_bins(now, binnings) == {"origin": {"other": 1, "missing": 1}}
-
-
-@pytest.mark.spark
-def test_a_column_without_any_value_has_only_missing_ones(spark):
-    frame = spark.createDataFrame([(None, None)], "gust DOUBLE, plane STRING")
-    binnings = fit_binnings(frame, ["gust"], ["plane"], bins=10)
-    assert count_bins(frame, binnings) == {"gust": {"missing": 1}, "plane": {"missing": 1}}
+def test_chance_is_told_the_same_each_time():
+    assert psi_by_chance((50, 30, 20), (5, 3, 2)) == psi_by_chance((50, 30, 20), (5, 3, 2))

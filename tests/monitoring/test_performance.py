@@ -87,3 +87,50 @@ def test_numbers_have_mean_errors(spark):
     assert (overall.num_rows, overall.mae, overall.mse) == (3, 1.5, 2.5)
     assert (overall.predicted_rate, overall.observed_rate) == (0.5, 0.0)
     assert (overall.roc_auc, overall.log_loss, overall.accuracy) == (None, None, None)
+
+
+@pytest.mark.spark
+def test_rates_and_a_constant_guess_are_judged_with_what_chance_explains(spark):
+    from sklearn import metrics
+
+    random = np.random.default_rng(3)
+    rows = []
+    for number in range(5):
+        day = DAY + dt.timedelta(days=number)
+        chances = random.beta(2, 5, size=400)
+        # On one day far more comes true: rows of a day go together.
+        labels = random.random(400) < chances * (2 if number == 4 else 1)
+        rows += [(day, 1, float(p), float(y)) for p, y in zip(chances, labels, strict=True)]
+    rows += [(DAY, 1, 0.99, None), (DAY, 1, 0.99, float("nan"))]
+    overall = performance(spark.createDataFrame(rows, SCHEMA), 0.5, "binary", [0.3]).overall
+    assert (overall.num_rows, overall.num_labelled) == (2002, 2000)
+
+    predicted, observed = (np.array([row[n] for row in rows[:2000]]) for n in (2, 3))
+    assert overall.guess_loss == pytest.approx(metrics.log_loss(observed, np.full(2000, 0.3)))
+    residual = (predicted - observed).reshape(5, 400)
+    alone = residual.std() / np.sqrt(2000)
+    by_day = residual.mean(axis=1).std(ddof=1) / np.sqrt(5)
+    assert overall.rate_error == pytest.approx(max(alone, by_day))
+    assert by_day > alone
+    assert 0 < overall.guess_error < 0.05
+    ranks = np.argsort(np.floor(predicted * 10_000), kind="stable").reshape(10, 200)
+    by_hand = np.mean([abs(predicted[part].mean() - observed[part].mean()) for part in ranks])
+    assert overall.calibration_error == pytest.approx(by_hand, abs=0.01)
+    assert 0 < overall.calibration_by_chance < 0.05
+
+    numbers = [(DAY, 1, 3.0, 1.0), (DAY, 1, -2.0, -1.0), (DAY, 1, 9.0, None)]
+    found = performance(spark.createDataFrame(numbers, SCHEMA), 0.5, "number", [2.0]).overall
+    assert (found.guess_loss, found.label_deviation) == (pytest.approx((1 + 9) / 2), 1.0)
+    schema = "scoring_date DATE, model_version INT, prediction DOUBLE, predicted_class INT, "
+    classes = spark.createDataFrame(
+        [(DAY, 1, 0.7, 1, [0.3, 0.7], 1.0)], schema + "probabilities ARRAY<DOUBLE>, label DOUBLE"
+    )
+    found = performance(classes, 0.5, "classes", [0.75, 0.25]).overall
+    assert found.guess_loss == pytest.approx(-np.log(0.25))
+
+
+@pytest.mark.spark
+def test_accuracy_is_that_of_the_class_that_was_said(spark):
+    rows = [(DAY, 1, 0.4, 1.0, 1), (DAY, 1, 0.4, 1.0, None)]
+    frame = spark.createDataFrame(rows, f"{SCHEMA}, predicted_class INT")
+    assert performance(frame, threshold=0.5).overall.accuracy == 0.5

@@ -1,6 +1,7 @@
 """The report page."""
 
 import datetime as dt
+from dataclasses import replace
 
 import pytest
 
@@ -73,6 +74,34 @@ def test_a_page_without_drift_says_why():
     html = page(drifts=[], drift_left_out="the rows are gone")
     assert '<p class="lead">the rows are gone</p>' in html
     assert "Population stability index of each raw feature" not in html
+
+
+def test_the_page_names_the_bin_that_moved_most_and_what_chance_gives():
+    moved = replace(MOVED, psi_by_chance=0.4321, rows_now=1234, moved="below 5.0", share_now=0.75)
+    html = page(drifts=[moved], retrain=["temp has drifted"])
+    assert "<td>below 5.0: 0.0 % to\n75.0 %</td>" in html
+    assert ("0.432</td>" in html, "1,234</td>" in html) == (True, True)
+
+
+def test_the_page_shows_calibration_and_the_constant_guess_of_the_days():
+    judged = replace(
+        day(0.64), guess_loss=0.5544, calibration_error=0.0321, calibration_by_chance=0.0123
+    )
+    html = page(overall=judged)
+    assert "test split 0.5000, constant guess on these days 0.5544" in html
+    assert ("0.0321" in html, "predicted against observed, by chance 0.0123" in html) == (
+        True,
+        True,
+    )
+
+
+def test_the_page_is_green_only_where_something_was_judged():
+    assert "<b>No reason to train again</b>" in page()
+    waiting = Performance(DAY, 3, 900, 0, None, None, None, None, None)
+    html = page(days=[waiting], overall=waiting)
+    assert "No reason to train again" not in html
+    assert "No label has arrived" in html
+    assert '<div class="verdict bad"><b>Train again:</b><ul><li>x</li>' in page(retrain=["x"])
 
 
 def test_a_page_without_labels_shows_that_they_are_missing():

@@ -62,3 +62,72 @@ def test_classes_and_numbers_are_judged_by_a_metric_of_theirs(task, test, now, r
     assert reasons_to_retrain([CALM], overall, test, task, Monitor()) == (
         [reason] if reason else []
     )
+
+
+def judged(**changes):
+    return replace(month(0.66), **{"rate_error": 0.01, **changes})
+
+
+@pytest.mark.parametrize(
+    ("now", "reason"),
+    [
+        (
+            {"predicted_rate": 0.137, "observed_rate": 0.004},
+            "a rate of 0.137 was predicted where 0.004 was observed: they differ by 97% of the "
+            "larger one (allowed: 50%)",
+        ),
+        (
+            {"predicted_rate": 0.5, "observed_rate": 0.9},
+            "a rate of 0.5 was predicted where 0.9 was observed: they differ by 80% of the larger "
+            "one (allowed: 50%)",
+        ),
+        ({"predicted_rate": 0.24, "observed_rate": 0.33}, None),
+        # Four yeses of so few rows may be chance.
+        ({"predicted_rate": 0.137, "observed_rate": 0.004, "rate_error": 0.05}, None),
+        (
+            {"log_loss": 0.15, "guess_loss": 0.026, "guess_error": 0.001},
+            "log loss is 0.15, worse than the 0.026 of a constant guess: on these days the model "
+            "is of no use",
+        ),
+        ({"log_loss": 0.15, "guess_loss": 0.026, "guess_error": 0.1}, None),
+        ({"log_loss": 0.5, "guess_loss": 0.56, "guess_error": 0.001}, None),
+        (
+            {"calibration_error": 0.2, "calibration_by_chance": 0.01},
+            "predicted and observed rates of like rows are 0.200 apart on the mean (allowed: 0.1; "
+            "by chance: 0.010)",
+        ),
+        ({"calibration_error": 0.2, "calibration_by_chance": 0.15}, None),
+    ],
+)
+def test_a_model_that_says_other_rates_than_those_observed_is_told(now, reason):
+    found = reasons_to_retrain([CALM], judged(**now), {"roc_auc": 0.66}, "binary", Monitor())
+    assert found == ([reason] if reason else [])
+
+
+@pytest.mark.parametrize(
+    ("now", "reason"),
+    [
+        (
+            {"predicted_rate": 9.0, "observed_rate": 2.0},
+            "predictions lie 7 above the labels' mean of 2; the labels' standard deviation is 4 "
+            "(allowed: 50% of it)",
+        ),
+        ({"predicted_rate": 3.0, "observed_rate": 2.0}, None),
+        ({"predicted_rate": 9.0, "observed_rate": 2.0, "rate_error": 3.0}, None),
+        (
+            {"mse": 20.0, "guess_loss": 16.0, "guess_error": 1.0},
+            "the mean squared error is 20, worse than the 16 of a constant guess: on these days "
+            "the model is of no use",
+        ),
+    ],
+)
+def test_numbers_that_are_biased_or_worse_than_a_guess_are_told(now, reason):
+    overall = replace(judged(roc_auc=None, log_loss=None), label_deviation=4.0, **now)
+    assert reasons_to_retrain([], overall, {}, "number", Monitor()) == ([reason] if reason else [])
+
+
+def test_a_metric_of_few_rows_may_fall_by_chance():
+    test, few = {"roc_auc": 0.66}, replace(month(0.55), num_labelled=40)
+    assert reasons_to_retrain([], few, test, "binary", Monitor()) == []
+    many = replace(few, num_labelled=4000)
+    assert len(reasons_to_retrain([], many, test, "binary", Monitor())) == 1

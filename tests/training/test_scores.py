@@ -198,3 +198,35 @@ def test_validation_metrics_add_up_over_ranks(task: str) -> None:
     else:
         assert found["mse"] == pytest.approx(np.mean((outputs[:, 0] - labels) ** 2))
         assert found["mae"] == pytest.approx(np.mean(np.abs(outputs[:, 0] - labels)))
+
+
+@pytest.mark.parametrize("threshold", [0.2, 0.5, 0.9])
+def test_validation_and_test_judge_by_the_threshold_that_scoring_uses(threshold) -> None:
+    random = np.random.default_rng(2)
+    logits = random.normal(size=500).astype(np.float32)
+    labels = (random.random(500) < 1 / (1 + np.exp(-logits))).astype(np.float32)
+    is_yes = 1 / (1 + np.exp(-logits.astype(np.float64))) >= threshold
+    scores = Scores("binary", threshold)
+    scores.add(np.zeros(500), labels, logits[:, None])
+    right = float(np.mean(is_yes == (labels > 0.5)))
+    assert scores.metrics(scores.sums)["accuracy"] == pytest.approx(right)
+    found = evaluation(labels, logits[:, None], [0.5], "binary", threshold)
+    assert found["metrics"]["accuracy"] == pytest.approx(right)
+    assert found["metrics"]["recall"] == pytest.approx(float(is_yes[labels > 0.5].mean()))
+
+
+def test_an_evaluation_keeps_the_guess_and_how_sure_its_difference_is() -> None:
+    labels = np.array([0.0, 1.0, 1.0, 0.0])
+    found = evaluation(labels, np.array([[-2.0], [1.0], [2.0], [0.5]]), [0.5], "binary")
+    margin = found["margin"]
+    assert found["guess"] == [0.5]
+    difference = found["metrics"]["log_loss"] - found["constant"]["log_loss"]
+    assert margin["mean"] == pytest.approx(difference)
+    assert margin["error"] > 0
+    classes = evaluation(labels, np.zeros((4, 2)), [0.75, 0.25], "classes")
+    difference = classes["metrics"]["log_loss"] - classes["constant"]["log_loss"]
+    assert classes["margin"]["mean"] == pytest.approx(difference)
+    numbers = evaluation(labels, np.full((4, 1), 2.0), [0.5], "number")
+    assert numbers["margin"]["mean"] == pytest.approx((4 + 1 + 1 + 4) / 4 - 0.25)
+    nothing = evaluation(np.zeros(0), np.zeros((0, 1)), [0.5], "binary")["margin"]
+    assert nothing == {"mean": 0.0, "error": 0.0}
