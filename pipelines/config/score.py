@@ -53,6 +53,7 @@ class Monitor(Settings):
     """Settings of the stage `monitor`, which writes `monitoring.<model>_*` and a report."""
 
     drift: Drift = Drift()
+    """When a feature has drifted since training."""
     window_days: int = Field(28, ge=1)
     """Days up to the logical date that are compared with the training split."""
     max_auc_drop: float = Field(0.05, gt=0)

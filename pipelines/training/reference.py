@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from pipelines.config.score import Monitor, Score
 from pipelines.config.train import Promote, Train
 from pipelines.training.models import BUILT_IN, options_model
 
@@ -23,7 +24,10 @@ def tables() -> str:
     parts = _sections("train", Train)
     for name in BUILT_IN:
         parts += _sections("train.options", options_model(name), f" of `{name}`")
-    return "\n\n".join([*parts, *_sections("promote", Promote)])
+    after = (("promote", Promote), ("score", Score), ("monitor", Monitor))
+    for name, model in after:
+        parts += _sections(name, model)
+    return "\n\n".join(parts)
 
 
 def page_with(text: str) -> str:

@@ -34,8 +34,13 @@ GOOD = {
     },
     "score": {"rows_in": 5, "inserted": 3, "unchanged": 2},
     "monitor": {
-        **{"rows_in": 5, "predictions": 4, "replaced": 1, "labelled": 3, "unlabelled": 1},
-        **{"drift_rows": 30, "drift_binned": 30},
+        "rows_in": 5,
+        "predictions": 4,
+        "replaced": 1,
+        "labelled": 3,
+        "unlabelled": 1,
+        "drift_rows": 30,
+        "drift_binned": 30,
     },
 }
 

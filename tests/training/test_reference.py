@@ -5,11 +5,15 @@ from __future__ import annotations
 import pytest
 
 from pipelines.config.optimizer import Optimizer
+from pipelines.config.score import Drift, Monitor, Score
 from pipelines.config.train import EarlyStopping, Promote, Train
 from pipelines.training.models import BUILT_IN, options_model
 from pipelines.training.reference import PAGE, page_with
 
-MODELS = [Train, Optimizer, EarlyStopping, Promote, *(options_model(name) for name in BUILT_IN)]
+MODELS = [
+    *(Train, Optimizer, EarlyStopping, Promote, Score, Monitor, Drift),
+    *(options_model(name) for name in BUILT_IN),
+]
 
 
 def test_the_page_lists_every_option_as_it_is_today(project) -> None:
