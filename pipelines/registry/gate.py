@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pipelines.config.losses import is_higher_better
 from pipelines.config.train import Promote
+from pipelines.registry.calibration import class_weight_cause
 
 Metrics = Mapping[str, float]
 _UNBOUNDED = ("mse", "mae", "r2")
@@ -35,6 +37,24 @@ def reasons_to_refuse(
         _not_above_rival(settings, candidate, rival) if rival else None,
     ]
     return [reason for reason in found if reason]
+
+
+def refusal(
+    who: str, reasons: Sequence[str], doubts: Sequence[str], settings: Mapping[str, Any]
+) -> str:
+    """Return the message of a refusal: every reason, rates that are far off, the probable cause.
+
+    `settings` are those the candidate was trained with.
+    """
+    cause = class_weight_cause(settings, [*reasons, *doubts])
+    lines = [
+        f"{who} was not promoted:",
+        *(f"- {reason}" for reason in reasons),
+        *(f"On its test split {one}." for one in doubts if " a rate of " in one),
+        cause or "Train a better model, or change the threshold named.",
+        "The champion stays as it was.",
+    ]
+    return "\n".join(lines)
 
 
 def gain(metric: str, candidate: Metrics, other: Metrics) -> float:

@@ -35,9 +35,9 @@ def run(run: Run) -> StageResult:
     somebody has taken that back: a retry under an old run id must bring back neither.
     """
     from pipelines.registry.bundle import load_bundle
-    from pipelines.registry.calibration import class_weight_cause, doubts
+    from pipelines.registry.calibration import doubts
     from pipelines.registry.champion import RegisteredModel, find_champion, make_champion
-    from pipelines.registry.gate import reasons_to_refuse
+    from pipelines.registry.gate import reasons_to_refuse, refusal
 
     watch = Stopwatch()
     settings = run.pipeline.promote
@@ -75,8 +75,8 @@ def run(run: Run) -> StageResult:
     reasons = reasons_to_refuse(settings, metrics, constant, rival)
     doubted = doubts(metrics, constant, bundle.evaluation)
     if reasons:
-        cause = class_weight_cause(bundle.manifest["settings"], [*reasons, *doubted])
-        raise GateRefused(_refusal(candidate, reasons, doubted, cause))
+        who = f"{candidate.name} version {candidate.version} (run {candidate.run_id})"
+        raise GateRefused(refusal(who, reasons, doubted, bundle.manifest["settings"]))
     for doubt in doubted:
         text = f"{candidate.name} version {candidate.version} passes its gate, but {doubt}"
         logger.warning("%s", text)
@@ -92,20 +92,6 @@ def run(run: Run) -> StageResult:
     result = _result(run, resolved, bundle, found, watch)
     logger.info("%s", result.line())
     return result
-
-
-def _refusal(
-    candidate: RegisteredModel, reasons: list[str], doubted: list[str], cause: str | None
-) -> str:
-    """Return the message of a refusal: every reason, what else is odd, and what to do."""
-    lines = [
-        f"{candidate.name} version {candidate.version} (run {candidate.run_id}) was not promoted:",
-        *(f"- {reason}" for reason in reasons),
-        *(f"On its test split {one}." for one in doubted if " a rate of " in one),
-        cause or "Train a better model, or change the threshold named.",
-        "The champion stays as it was.",
-    ]
-    return "\n".join(lines)
 
 
 def _look(run: Run) -> dict[str, Any]:

@@ -7,7 +7,8 @@ split is looked at once. The trees are scikit-learn's HistGradientBoosting, and 
 of the champion's features: no scaling, missing values as they are, categories as categories.
 
 Prints ROC AUC of both and the interval (95 %) of their difference by a paired bootstrap of the
-test rows. Exits with 1 when the interval lies wholly below zero: then the trees are better.
+test days: rows of a day go together, they share its weather. Exits with 1 when the interval lies
+wholly below zero: then the trees are better.
 """
 
 from __future__ import annotations
@@ -53,12 +54,26 @@ def main() -> int:
         return error.exit_code
     finally:
         stop_spark()
+    return compare(rows, spec, scored, options)
+
+
+def compare(
+    rows: pd.DataFrame, spec: FeatureSpec, scored: pd.DataFrame, options: argparse.Namespace
+) -> int:
+    """Grow the trees, print the comparison, and return the exit code.
+
+    `options` are `rounds`, `resamples` and `seed`.
+    """
     started = time.monotonic()
     trees, chosen, tried = boosted_trees(rows, spec, options.rounds)
     both = scored.merge(trees, on="_row", validate="one_to_one")
+    if len(both) != len(scored):
+        raise SystemExit(f"{len(scored):,} rows were scored, the trees have {len(both):,} of them")
     labels = both["_label"].to_numpy()
     champion, other = both["prediction"].to_numpy(), both["trees"].to_numpy()
-    differences = bootstrap(labels, champion, other, options.resamples, options.seed)
+    differences = bootstrap(
+        labels, (champion, other), both["_day"].to_numpy(), options.resamples, options.seed
+    )
     low, high = np.percentile(differences, [2.5, 97.5])
     ours, theirs = (
         aucs(labels, scores, np.ones((1, len(labels))))[0] for scores in (champion, other)
@@ -69,8 +84,9 @@ def main() -> int:
     print(f"  trees, chosen: {chosen:19}{dict(tried)[chosen]:>12.4f}{theirs:>10.4f}")
     print(f"  champion {'':25}{'':>12}{ours:>10.4f}")
     print(
-        f"\n{len(labels):,} test rows; champion - trees = {ours - theirs:+.4f}, interval (95 %, "
-        f"{options.resamples:,} resamples) {low:+.4f} .. {high:+.4f}; "
+        f"\n{len(labels):,} test rows of {both['_day'].nunique()} days; champion - trees = "
+        f"{ours - theirs:+.4f}, interval (95 %, {options.resamples:,} resamples of the days) "
+        f"{low:+.4f} .. {high:+.4f}; "
         f"trees took {time.monotonic() - started:.0f} s"
     )
     if high < 0:
@@ -120,6 +136,7 @@ def champion_and_rows(run: Run) -> tuple[pd.DataFrame, FeatureSpec, pd.DataFrame
     from pipelines.registry.bundle import load_bundle
     from pipelines.registry.champion import champion
     from pipelines.scoring.batch import predict
+    from pipelines.scoring.workers import OUTPUTS
 
     settings = run.pipeline
     chosen = champion(run.lake, settings.score.model)
@@ -132,13 +149,14 @@ def champion_and_rows(run: Run) -> tuple[pd.DataFrame, FeatureSpec, pd.DataFrame
     rows = features.select("_row", "_split", "_label", *raw).toPandas()
     test = features.where("_split = 'test'")
     num_rows = int((rows["_split"] == "test").sum())
-    carried = ["_row", "_label"]
-    scored = predict(test, bundle, carried, num_rows, settings.score.batch_size).toPandas()
+    carried = ["_row", "_label", "_day"]
+    outputs = predict(test, bundle, carried, num_rows, settings.score.batch_size)
+    scored = outputs.select(*carried, F.get(OUTPUTS, F.lit(0)).alias("prediction")).toPandas()
     return rows, spec, scored
 
 
 def labelled(run: Run, tables: dict[str, int]) -> tuple[str, int, DataFrame]:
-    """Return the features with a label, `_split` and a text `_row` that names each row."""
+    """Return the features with a label, `_split`, `_day` and a text `_row` that names each row."""
     from pyspark.sql import functions as F
 
     from pipelines.features.store import made_from
@@ -151,10 +169,10 @@ def labelled(run: Run, tables: dict[str, int]) -> tuple[str, int, DataFrame]:
         training = f"gold.{settings.normalize.training_set}"
         version = made_from(read_at(run.spark, run.lake, training, tables[training]).schema)[table]
     features = read_at(run.spark, run.lake, table, version)
-    key = dict.fromkeys([*settings.featurize.key, settings.featurize.date])
     df = features.select(
         "*",
-        F.concat_ws("|", *key).alias("_row"),
+        F.to_json(F.struct(*settings.featurize.grain)).alias("_row"),
+        F.col(settings.featurize.date).cast("string").alias("_day"),
         F.col(str(settings.featurize.label)).cast("double").alias("_label"),
         split_column(settings).alias("_split"),
     )
@@ -240,19 +258,27 @@ def aucs(
 
 def bootstrap(
     labels: np.ndarray[Any, Any],
-    ours: np.ndarray[Any, Any],
-    theirs: np.ndarray[Any, Any],
+    scores: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]],
+    days: np.ndarray[Any, Any],
     resamples: int,
     seed: int,
 ) -> np.ndarray[Any, Any]:
-    """Return the differences in AUC over resamples of the rows, the same rows for both."""
+    """Return the differences in AUC of two `scores` over resamples of the days, the same for both.
+
+    A resample without a yes or without a no has none, and is left out.
+    """
     random = np.random.default_rng(seed)
-    num_rows, differences = len(labels), []
+    names, day = np.unique(days, return_inverse=True)
+    if len(names) < 2:
+        raise SystemExit(f"the test rows are of one day, {names}: an interval needs several")
+    differences = []
     for start in range(0, resamples, 50):
-        size = (min(50, resamples - start), num_rows)
-        picked = random.integers(0, num_rows, size)
-        weights = np.stack([np.bincount(row, minlength=num_rows) for row in picked]).astype(float)
-        differences.append(aucs(labels, ours, weights) - aucs(labels, theirs, weights))
+        picked = random.integers(0, len(names), (min(50, resamples - start), len(names)))
+        times = np.stack([np.bincount(row, minlength=len(names)) for row in picked]).astype(float)
+        weights = times[:, day]
+        held = (weights @ labels > 0) & (weights @ (1 - labels) > 0)
+        ours, theirs = (aucs(labels, one, weights[held]) for one in scores)
+        differences.append(ours - theirs)
     return np.concatenate(differences)
 
 

@@ -7,6 +7,11 @@ import datetime as dt
 import pytest
 
 from pipelines.features.grain import by_feature_date, joined
+from pipelines.features.store import SPLIT_KEY
+from pipelines.lake.read import latest_version
+from pipelines.lake.write import replace_slice
+from pipelines.registry.bundle import Bundle
+from pipelines.stages.promote import _test_rows
 
 pytestmark = pytest.mark.spark
 
@@ -31,3 +36,29 @@ def test_rows_meet_those_of_their_own_day_also_where_a_key_is_null_or_nan(spark)
     assert [row["label"] for row in rest.collect()] == [4, 5]
     zero = spark.createDataFrame([(0.0, ONE)], "customer DOUBLE, day DATE")
     assert [row["label"] for row in joined(zero, labels, grain, "inner").collect()] == [5]
+
+
+def test_a_champion_is_judged_on_the_candidate_s_rows_of_their_own_day(
+    spark, lake, open_test_run
+) -> None:
+    rows = [(flight, day, flight + 0.5) for flight in (1, 2, 3) for day in (ONE, TWO)]
+    features = spark.createDataFrame(rows, "flight INT, flight_date DATE, distance DOUBLE")
+    replace_slice(features, lake, "gold.flights", "true", ["flight_date"])
+    training = features.selectExpr(
+        f"IF(flight_date = DATE'{TWO}', 'test', 'train') AS split", "flight", "flight_date",
+        "CAST(flight AS FLOAT) AS _label",
+    )  # fmt: skip
+    labelled = training.withMetadata("_label", {SPLIT_KEY: "split"})
+    replace_slice(labelled, lake, "gold.flights_training", "true", ["split"])
+    tables = {
+        name: latest_version(spark, lake, name)
+        for name in ("gold.flights", "gold.flights_training")
+    }
+    manifest = {"run_id": "r", "tables": tables, "training_set": "gold.flights_training"}
+    run = open_test_run(overrides=["featurize.key=flight"])
+    found = _test_rows(run, Bundle(manifest, "", b"")).orderBy("flight").collect()
+    assert [(row["flight"], row["flight_date"], row["_label"]) for row in found] == [
+        (1, TWO, 1.0),
+        (2, TWO, 2.0),
+        (3, TWO, 3.0),
+    ]

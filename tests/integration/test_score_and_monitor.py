@@ -19,6 +19,7 @@ from pipelines.registry.bundle import save_bundle
 from pipelines.registry.champion import candidate, make_champion
 from pipelines.registry.tracking import TrainingRecord, record_training
 from pipelines.runner import run_stage
+from tests.benchmarks.compare_with_boosted_trees import champion_and_rows
 from tests.scoring.conftest import bundle, spec  # noqa: F401 - fixtures of the scoring room
 
 pytestmark = [pytest.mark.spark, pytest.mark.tensorflow]
@@ -133,6 +134,23 @@ def test_where_the_key_comes_again_every_day_each_row_is_predicted_and_judged_on
         *((FIRST, n, n % 2) for n in range(1, 21)),
         *((SECOND, n, None) for n in range(1, 11)),
     ]
+
+
+def test_the_comparison_with_trees_reads_the_champion_s_rows_and_predictions(
+    spark, lake, features, promoted, open_test_run
+):
+    split = (
+        "{by: date, train: [2013-01-13, 2013-01-13], validation: [2013-01-14, 2013-01-14], "
+        "test: [2013-01-15, 2013-01-16]}"
+    )
+    run = open_test_run(overrides=[f"normalize.split={split}"])
+    rows, fitted, scored = champion_and_rows(run)
+    assert (len(rows), len(scored), set(rows["_split"])) == (20, 20, {"test"}), "with a label"
+    assert {"raw_distance", "raw_carrier"} <= set(rows.columns)
+    assert set(scored.columns) == {"_row", "_label", "_day", "prediction"}
+    assert scored["prediction"].between(0, 1).all()
+    assert set(scored["_row"]) == set(rows["_row"])
+    assert [feature.column for feature in fitted.features] == ["distance", "carrier"]
 
 
 def test_the_threshold_a_model_was_judged_by_is_the_one_it_is_used_with(

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from pipelines.config.train import Promote
-from pipelines.registry.gate import Rival, compares_with_champion, gain, reasons_to_refuse
+from pipelines.registry.gate import Rival, compares_with_champion, gain, reasons_to_refuse, refusal
 
 CONSTANT = {"roc_auc": 0.5, "log_loss": 0.56, "accuracy": 0.75}
 GOOD = {"roc_auc": 0.66, "log_loss": 0.53, "accuracy": 0.76}
@@ -82,3 +82,20 @@ def test_errors_of_numbers_are_better_when_lower() -> None:
 def test_a_comparison_by_a_number_has_no_bound_to_waive_it() -> None:
     assert compares_with_champion(Promote(metric="mse", threshold=9, min_gain=-50))
     assert not compares_with_champion(Promote(metric="mse", threshold=9, min_gain=float("-inf")))
+
+
+def test_a_refusal_names_its_reasons_the_rates_that_are_off_and_weighted_classes_as_the_cause() -> (
+    None
+):
+    reasons = ["log_loss is 0.1500, expected less than the 0.0260 of a constant guess"]
+    doubts = ["its log_loss is no better", "it predicts a rate of 0.137 where 0.004 was observed"]
+    said = refusal("m version 2 (run r)", reasons, doubts, {"class_weights": {1: 50.0}})
+    assert said.splitlines()[:3] == [
+        "m version 2 (run r) was not promoted:",
+        f"- {reasons[0]}",
+        "On its test split it predicts a rate of 0.137 where 0.004 was observed.",
+    ]
+    assert "Probable cause: `train.class_weights: {1: 50.0}` makes the model say other" in said
+    assert said.endswith("with `promote.beat_constant: false`.\nThe champion stays as it was.")
+    plain = refusal("m version 2 (run r)", reasons, [], {"class_weights": None})
+    assert plain.splitlines()[2] == "Train a better model, or change the threshold named."
