@@ -147,9 +147,7 @@ def _train(run: Run, bundle: Bundle, snapshots: Mapping[str, Snapshot], folder: 
     with using(bundle.code):
         check_model(settings.model, settings.options, inputs)
     counts = class_counts(snapshots["train"]) if settings.class_weights == "balanced" else {}
-    data = Data(
-        "", snapshots, inputs, bundle.tables, counts, bundle.decision_threshold or 0.5
-    )
+    data = Data("", snapshots, inputs, bundle.tables, counts, bundle.decision_threshold or 0.5)
     work = data.work(settings, folder, code=bundle.code)
     work.rows.check()
     task = functools.partial(train_rank, work=work)
