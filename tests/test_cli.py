@@ -150,6 +150,15 @@ def test_a_lake_that_can_not_be_written_ends_with_1(tidemill, tmp_path):
     assert "tidemill: the lake can't be written:" in result.stderr
 
 
+def test_validate_warns_of_settings_that_fight_each_other(tidemill):
+    result = tidemill("validate", "flights", "--set", "train.class_weights=balanced")
+    assert result.exit_code == 0
+    lines = result.output.splitlines()
+    assert lines[0].startswith("flights: warning: `train.class_weights` makes the model say other")
+    assert lines[0].endswith("lower `score.decision_threshold` instead.")
+    assert lines[-1].endswith("ok")
+
+
 def test_validate_says_what_a_pipeline_is_made_of(tidemill):
     result = tidemill("validate", "flights")
     assert result.exit_code == 0
