@@ -237,6 +237,9 @@ class Promote(Settings):
     min_gain: float = 0.0
     """By how much the candidate must be better than the champion on the same rows. Negative
     values tolerate a small loss."""
+    compare_with_champion: bool = True
+    """Whether the champion matters at all: false where the two can't be compared, as after a change
+    of the loss."""
 
     @model_validator(mode="after")
     def _can_be_passed(self) -> Promote:

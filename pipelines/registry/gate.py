@@ -64,11 +64,12 @@ def gain(metric: str, candidate: Metrics, other: Metrics) -> float:
 
 
 def compares_with_champion(settings: Promote) -> bool:
-    """Tell whether the champion matters; a tolerated loss of 1 or more waives the comparison.
+    """Tell whether the champion matters.
 
-    Metrics of numbers have no such bound: there only `-.inf` waives it.
+    Of metrics that lie in 0 to 1 a tolerated loss of 1 or more waives the comparison too.
     """
-    return settings.min_gain > (-math.inf if settings.metric in _UNBOUNDED else -1)
+    waives = settings.min_gain <= -1 and settings.metric not in _UNBOUNDED
+    return settings.compare_with_champion and not waives
 
 
 def _misses_threshold(settings: Promote, candidate: Metrics) -> str | None:

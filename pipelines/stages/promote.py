@@ -145,7 +145,7 @@ def _rival(run: Run, resolved: dict[str, Any], candidate: Bundle) -> Rival | Non
         raise SettingsError(
             f"the champion (version {champion['version']}) says of a row {_in_words(other)}, the "
             f"candidate {_in_words(mine)}: they can't be compared. Promote the candidate without "
-            "the comparison: `--set promote.min_gain=-.inf`."
+            "the comparison: `--set promote.compare_with_champion=false`."
         )
     rows = _test_rows(run, candidate)
     return Rival(champion["version"], _metrics(run, bundle, rows, candidate))

@@ -64,7 +64,7 @@ def test_a_threshold_where_nothing_has_one_is_told(shop):
             "`promote.threshold: -0.1`: the best log_loss there is, is 0",
         ),
         (["promote.min_gain=1"], "`promote.min_gain: 1.0`: roc_auc lies in 0 to 1"),
-        (["train.class_weights={0: 0, 1: 0}"], "gives every class the weight 0"),
+        (["train.class_weights={'0': 0, '1': 0}"], "gives every class the weight 0"),
         (["monitor.drift.warn=0.5"], "`drift.warn: 0.5` must not be above `drift.fail: 0.25`"),
         (
             ["monitor.drift.exclude=[amont]"],

@@ -80,8 +80,9 @@ def test_errors_of_numbers_are_better_when_lower() -> None:
 
 
 def test_a_comparison_by_a_number_has_no_bound_to_waive_it() -> None:
-    assert compares_with_champion(Promote(metric="mse", threshold=9, min_gain=-50))
-    assert not compares_with_champion(Promote(metric="mse", threshold=9, min_gain=float("-inf")))
+    settings = Promote(metric="mse", threshold=9, min_gain=-50)
+    assert compares_with_champion(settings)
+    assert not compares_with_champion(settings.model_copy(update={"compare_with_champion": False}))
 
 
 def test_a_refusal_names_its_reasons_the_rates_that_are_off_and_weighted_classes_as_the_cause() -> (
