@@ -6,12 +6,13 @@ last: a file that is in it is wholly written.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pipelines.config.ingest import Source
-from pipelines.errors import LakeError
+from pipelines.errors import LakeError, TidemillError
 from pipelines.ingest.files import LandingFile
 from pipelines.ingest.ledger import Batch
 from pipelines.ingest.records import few_files, read_records, sort_out
@@ -24,7 +25,8 @@ from pipelines.ingest.tables import (
     rows_schema,
     stored_columns,
 )
-from pipelines.ingest.types import split_by_type
+from pipelines.ingest.types import TypeSplit
+from pipelines.ingest.unreadable import find_unreadable
 from pipelines.lake import write
 from pipelines.lake.catalog import Lake
 from pipelines.lake.read import latest_version, read_at
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
 # Nobody looks for a text as it came, and least and greatest values cost a tenth of the write.
 _STATISTICS = "_batch,_source_modified_at"
+_NO_NAME = "its name is no UTF-8 text; deliver it under another one"
 Counts = dict[str, int]
 """Number of records by file."""
 
@@ -87,43 +90,48 @@ class Writer:
         self._source = source
         self._tables = Tables(name)
 
-    def write(self, batch: Batch) -> Outcome:
-        """Write a batch; a second call with the same batch changes nothing."""
+    def write(self, batch: Batch, note: Callable[[Batch], None]) -> Outcome:
+        """Write a batch; a second call with the same batch changes nothing.
+
+        `note` keeps the batch before its first write, with the files that can't be read.
+        """
         tables = self._tables
-        found = self.sort_out(batch.files)
-        outcome = Outcome(
-            rejected={file.path: why for file, why in found.rejected.items()},
-            drifted={file.path: said for file, said in found.drifted.items()},
-        )
+        outcome = Outcome()
+        found, outcome.records = self._append_rows(self._sort_out(batch), batch, note, outcome)
+        outcome.rejected = {file.path: why for file, why in found.rejected.items()}
+        outcome.drifted = {file.path: said for file, said in found.drifted.items()}
         good: Counts = {}
         malformed: Counts = {}
-        num_read: int | None = 0
-        aside, has_malformed = self._bad_files(found), False
+        aside = self._bad_files(found)
         if found.groups:
-            num_read = self._append_rows(found, batch, outcome)
             good = self._count(tables.rows, outcome, batch, None)
-            has_malformed = num_read != sum(good.values())
-            if has_malformed:
-                aside = aside.unionByName(self._malformed(_with_malformed(found, good)))
+        has_malformed = outcome.records != sum(good.values())
+        if has_malformed:
+            aside = aside.unionByName(self._malformed(_with_malformed(found, good)))
         self._create(tables.rejected, rejected_schema())
         if found.rejected or has_malformed:
             self._append(aside, tables.rejected, rejected_schema(), batch, outcome)
             malformed = self._count(tables.rejected, outcome, batch, "raw IS NOT NULL")
         outcome.rows, outcome.malformed = sum(good.values()), sum(malformed.values())
-        if num_read is None:
-            # An earlier run wrote the rows, and did not live to compare them.
-            num_read = self._read_again(found)
-        outcome.records = num_read
         self._check(outcome, batch)
+        self._check_counts(found, good, malformed)
         entries = self._entries(found, batch, good, malformed)
         self._append(entries, tables.files, files_schema(), batch, outcome)
-        outcome.files = 0 if batch.status == "corrected" else len(batch.files)
-        outcome.corrected = len(batch.files) - outcome.files
+        outcome.corrected = sum(batch.status(file) == "corrected" for file in batch.files)
+        outcome.files = len(batch.files) - outcome.corrected
         return outcome
+
+    def _sort_out(self, batch: Batch) -> Sorted:
+        """Sort a batch's files; those that an earlier run found to be bad stay so."""
+        found = self.sort_out([file for file in batch.files if file.path not in batch.bad])
+        bad = {file: batch.bad[file.path] for file in batch.files if file.path in batch.bad}
+        return replace(found, rejected=bad | found.rejected)
 
     def sort_out(self, files: Sequence[LandingFile]) -> Sorted:
         """Return which files can be read, what of them, and which are put aside; write nothing."""
-        found = sort_out(self._spark, files, self._source)
+        nameless = {file: _NO_NAME for file in files if not file.uri}
+        found = sort_out(self._spark, [file for file in files if file.uri], self._source)
+        found = found.without(nameless)
         stored = None
         if self._source.format == "parquet" or self._source.schema_drift == "add":
             stored = stored_columns(self._spark, self._lake, self._tables, self._source)
@@ -132,7 +140,7 @@ class Writer:
             found = without_other_letters(found, there)
         if self._source.format == "parquet":
             marked = self._protection.marks if self._protection else ()
-            found = split_by_type(self._spark, found, self._source, stored, marked)
+            found = TypeSplit(self._spark, self._source, stored, marked).split(found)
         # Told to logs and to the table of runs, which no mark protects.
         return without_names(found, self._source) if self._has_marks else found
 
@@ -161,8 +169,36 @@ class Writer:
             .withColumn("_source_modified_at", F.timestamp_millis("_modified_ms"))
         )
 
-    def _append_rows(self, found: Sorted, batch: Batch, outcome: Outcome) -> int | None:
-        """Append the good records; return how many were read, or None where they were there."""
+    def _append_rows(
+        self, found: Sorted, batch: Batch, note: Callable[[Batch], None], outcome: Outcome
+    ) -> tuple[Sorted, int]:
+        """Append the good records of all files that can be read; return these, and how many.
+
+        A file may turn out to be unreadable in the midst of it. Nothing is written then: it is
+        set aside, and the others are tried again.
+        """
+        while True:
+            bad = {file.path: why for file, why in found.rejected.items()}
+            note(replace(batch, bad=bad))
+            if not found.groups:
+                return found, 0
+            try:
+                return found, self._append_good(found, batch, outcome)
+            except TidemillError:
+                raise
+            except Exception:
+                unreadable = find_unreadable(found.files, partial(self._try, found))
+                if not unreadable:
+                    raise
+                found = found.without(unreadable)
+
+    def _try(self, found: Sorted, files: Sequence[LandingFile]) -> None:
+        """Read some files, each value of them, and keep nothing."""
+        records = read_records(self._spark, found.only(files), self._source)
+        records.write.format("noop").mode("overwrite").save()
+
+    def _append_good(self, found: Sorted, batch: Batch, outcome: Outcome) -> int:
+        """Append the good records; return how many were read, good or not."""
         from pyspark.sql import functions as F
         from pyspark.sql import types as T
 
@@ -176,10 +212,11 @@ class Writer:
         self._create(table, schema, {"delta.dataSkippingStatsColumns": _STATISTICS})
         before = latest_version(self._spark, self._lake, table)
         good = records.where(F.col("_reason").isNull())
-        num_bytes = sum(file.length for group in found.groups.values() for file in group)
+        num_bytes = sum(file.length for file in found.files)
         self._append(good, table, schema, batch, outcome, num_bytes)
         if outcome.written[table] == before:
-            return None
+            # An earlier run wrote the rows, and did not live to compare them.
+            return self._read_again(found)
         if found.layouts:
             return _counted(found)
         return sum(int(one.get["records"]) for one in seen)
@@ -222,7 +259,7 @@ class Writer:
             reason = found.rejected.get(file)
             malformed = bad.get(file.path, 0)
             records = good.get(file.path, 0) + malformed
-            status = batch.status if reason is None else "rejected"
+            status = batch.status(file) if reason is None else "rejected"
             return file.path, file.modified_ms, file.length, status, reason, records, malformed
 
         names = (
@@ -285,6 +322,18 @@ class Writer:
             "were read; run ingest again when deliveries are complete. If it says so again, move "
             "the source's three tables and its files in `_state` away: all its files are read anew."
         )
+
+    def _check_counts(self, found: Sorted, good: Counts, malformed: Counts) -> None:
+        """Compare what is written with what the files were found to hold before."""
+        for file, records in found.expected.items():
+            written = good.get(file.path, 0) + malformed.get(file.path, 0)
+            if file not in found.rejected and written != records:
+                raise LakeError(
+                    f"{self._tables.rows}: {file.path} holds {records:,} records, but {written:,} "
+                    "were written of it. It may have changed while it was read; deliver it again "
+                    "under another name, and run ingest again. If it says so again, move the "
+                    "source's three tables and its files in `_state` away: all is read anew."
+                )
 
 
 def _counted(found: Sorted) -> int:

@@ -112,17 +112,18 @@ def quoted(names: Iterable[str]) -> str:
     return ", ".join(shown[:8]) + more
 
 
-def type_differences(found: Mapping[str, str], expected: Mapping[str, str], source: Source) -> str:
-    """Return why a Parquet file's types don't go into the table's; empty where they do."""
+def different_types(
+    found: Mapping[str, str], expected: Mapping[str, str], source: Source
+) -> dict[str, str]:
+    """Say of a Parquet file's columns which types don't go into the table's."""
     may_widen = source.schema_drift in ("add", "ignore")
-    different = [
-        f"'{name}' is {kind}, expected {expected[name]}"
+    return {
+        name: f"'{name}' is {kind}, expected {expected[name]}"
         for name, kind in found.items()
         if name in expected
         and kind != expected[name]
         and not (may_widen and kind in _HOLDS.get(expected[name], ()))
-    ]
-    return TYPES_DIFFER + "; ".join(different) if different else ""
+    }
 
 
 def refuse_drift(name: str, source: Source, rejected: Mapping[LandingFile, str]) -> None:

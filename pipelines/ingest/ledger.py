@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
 
 from pipelines.config.ingest import Source
 from pipelines.errors import FileChanged
@@ -19,38 +19,67 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 CORRECTION_BATCH = -1
+"""The number of files that older releases read again, each alone."""
+UNREADABLE = "can't be read: "
+"""So begins the reason of a file that could not be opened: it is tried again by every run."""
 
 Status = Literal["ingested", "rejected", "corrected"]
 
 
 @dataclass(frozen=True)
 class Known:
-    """A file as it was when it was last read."""
+    """A file as it was when it was last read, and why it was rejected, if it was."""
 
     modified_ms: int
     length: int
     status: str
+    reason: str = ""
+    batch: int = CORRECTION_BATCH
+
+    def is_like(self, file: LandingFile) -> bool:
+        """Tell whether size and time are those of a file."""
+        return (self.modified_ms, self.length) == (file.modified_ms, file.length)
 
 
-def read_ledger(spark: SparkSession, lake: Lake, source: str) -> dict[str, Known]:
-    """Return the newest entry of every file of a source, by path."""
+@dataclass(frozen=True)
+class Ledger:
+    """The newest entry of every file of a source, by path, and the number of the next batch."""
+
+    files: dict[str, Known] = field(default_factory=dict)
+    next_batch: int = 0
+
+
+def read_ledger(spark: SparkSession, lake: Lake, source: str) -> Ledger:
+    """Return what is known of a source's files."""
     from pyspark.sql import functions as F
 
     table = Tables(source).files
     if not table_exists(spark, lake, table):
-        return {}
+        return Ledger()
     # Hardly a file has two entries, so they are sorted out here rather than shuffled there.
     entries = (
         spark.read.format("delta")
         .load(lake.path(table))
-        .select("path", F.unix_millis("modified_at"), "length", "status")
+        .select("path", F.unix_millis("modified_at"), "length", "status", "reason", "_batch")
         .collect()
     )
+    return newest_entries([tuple(entry) for entry in entries])
+
+
+def newest_entries(entries: Iterable[tuple[str, int, int, str, str | None, int]]) -> Ledger:
+    """Return the ledger of (path, milliseconds, length, status, reason, batch) in any order.
+
+    The later batch counts: a rejected file may be replaced by an older one. Entries of files that
+    were read alone have no such number; of them the newer file counts.
+    """
     known: dict[str, Known] = {}
-    for path, modified, length, status in entries:
-        if path not in known or known[path].modified_ms <= modified:
-            known[path] = Known(modified, length, status)
-    return known
+    last = CORRECTION_BATCH
+    for path, modified, length, status, reason, batch in sorted(entries, key=lambda one: one[1]):
+        before = known[path].batch if path in known else CORRECTION_BATCH
+        if CORRECTION_BATCH in (batch, before) or batch >= before:
+            known[path] = Known(modified, length, status, reason or "", batch)
+        last = max(last, batch)
+    return Ledger(known, last + 1)
 
 
 def changed_files(
@@ -64,17 +93,17 @@ def changed_files(
     changed = []
     for file in listed:
         before = known.get(file.path)
-        if before is None or (before.modified_ms, before.length) == (
-            file.modified_ms,
-            file.length,
-        ):
+        if before is None or before.is_like(file):
+            continue
+        if before.status == "rejected":
+            changed.append(file)
             continue
         what = (
             f"{file.path} of source '{name}' changed after it was ingested: then "
             f"{before.length:,} bytes of {describe_ms(before.modified_ms)}, now "
             f"{file.length:,} bytes of {file.modified_at}."
         )
-        if source.on_change == "fail" and before.status != "rejected":
+        if source.on_change == "fail":
             raise FileChanged(
                 f"{what} A file is read once. Put the old file back with its time and deliver the "
                 "new content under a new name, or let changed files be read again with "
@@ -89,22 +118,53 @@ def changed_files(
     return changed
 
 
+def files_to_try_again(
+    listed: Iterable[LandingFile], known: Mapping[str, Known]
+) -> list[LandingFile]:
+    """Return the files that could not be opened, and are as they were: a right may be given now."""
+    return [
+        file
+        for file in listed
+        if (before := known.get(file.path))
+        and before.status == "rejected"
+        and before.reason.startswith(UNREADABLE)
+        and before.is_like(file)
+    ]
+
+
 @dataclass(frozen=True)
 class Batch:
-    """One write of a source's files, told apart from others by (app_id, version)."""
+    """One write of a source's files, told apart from others by (app_id, version).
+
+    `corrected` are the paths of files that were read before. `bad` are those that were found to be
+    unreadable, with the reason: once noted, a later run must not find otherwise.
+    """
 
     app_id: str
     version: int
     number: int
     files: tuple[LandingFile, ...]
-    status: Status = "ingested"
+    corrected: tuple[str, ...] = ()
+    bad: Mapping[str, str] = field(default_factory=dict)
+
+    def status(self, file: LandingFile) -> Status:
+        """Return what becomes of a file of the batch if it can be read."""
+        return "corrected" if file.path in self.corrected else "ingested"
+
+    def is_in(self, known: Mapping[str, Known]) -> bool:
+        """Tell whether the ledger has all of the batch's files, as the batch left them."""
+        entries = [(file, known.get(file.path)) for file in self.files]
+        return all(
+            entry is not None and entry.batch == self.number and entry.is_like(file)
+            for file, entry in entries
+        )
 
 
 class Intent:
     """The batch that is being written, noted before its first write.
 
     A run that was killed between its writes is finished from this note: the same files under the
-    same transaction id, whatever the stream's checkpoint says by then.
+    same transaction id, whatever else has landed by then.
     """
 
     def __init__(self, spark: SparkSession, lake: Lake, pipeline: str, source: str) -> None:
@@ -117,31 +177,42 @@ class Intent:
 
     def unfinished(self, known: Mapping[str, Known]) -> Batch | None:
         """Return the noted batch if its files are not all in the ledger, its last write."""
-        fields = lake_files.read_json(
-            self._spark, self._place, "the stream then hands the same files over once more"
-        )
-        if fields is None:
-            return None
-        files = tuple(LandingFile(**file) for file in fields.pop("files"))
-        done = all(
-            file.path in known and known[file.path].modified_ms >= file.modified_ms
-            for file in files
-        )
-        return None if done else Batch(files=files, **fields)
+        without_it = "files of that batch that are not in the ledger are then read once more"
+        note = lake_files.read_json(self._spark, self._place, without_it)
+        batch = None if note is None else batch_of(note)
+        return None if batch is None or batch.is_in(known) else batch
+
+
+def batch_of(note: Mapping[str, Any]) -> Batch:
+    """Read a batch that was noted, by this release or an older one."""
+    fields = dict(note)
+    files = tuple(LandingFile(**file) for file in fields.pop("files"))
+    corrected = tuple(fields.pop("corrected", ()))
+    if fields.pop("status", None) == "corrected":
+        corrected = tuple(file.path for file in files)
+    return Batch(files=files, corrected=corrected, **fields)
 
 
 def add_unfinished(known: Mapping[str, Known], batch: Batch | None) -> dict[str, Known]:
     """Count the files of an unfinished batch as known: they may be half written."""
-    pending = batch.files if batch else ()
-    return {
-        **known,
-        **{file.path: Known(file.modified_ms, file.length, "ingested") for file in pending},
+    if batch is None:
+        return dict(known)
+    pending = {
+        file.path: Known(
+            file.modified_ms,
+            file.length,
+            "rejected" if file.path in batch.bad else "ingested",
+            batch.bad.get(file.path, ""),
+        )
+        for file in batch.files
     }
+    return {**known, **pending}
 
 
 def check_still_there(batch: Batch, listed: Sequence[LandingFile], landing: Landing) -> None:
     """Raise FileChanged where files of an unfinished batch have left the landing folder."""
-    gone = sorted({file.path for file in batch.files} - {file.path for file in listed})
+    needed = {file.path for file in batch.files} - set(batch.bad)
+    gone = sorted(needed - {file.path for file in listed})
     if gone:
         raise FileChanged(
             f"an earlier ingest was stopped while it wrote {len(batch.files)} files, and of these "

@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import reduce
+from functools import partial, reduce
 from typing import TYPE_CHECKING
 
 from pipelines.config.ingest import Source
 from pipelines.ingest.csv_records import read_csv, take_censuses
-from pipelines.ingest.drift import judged_header
+from pipelines.ingest.drift import judged_header, quoted
 from pipelines.ingest.files import LandingFile
-from pipelines.ingest.headers import read_headers
-from pipelines.ingest.json_records import judge_keys, read_json
+from pipelines.ingest.json_records import count_lines, judge_keys, read_json
+from pipelines.ingest.parquet_footers import Footers, nested_nanoseconds
 from pipelines.ingest.parquet_records import read_parquet
 from pipelines.ingest.sorting import Sorted, sort_by_header
+from pipelines.ingest.unreadable import find_unreadable
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Observation, SparkSession
@@ -26,11 +27,13 @@ _BYTES_PER_TASK = 8 * 2**20
 
 def sort_out(spark: SparkSession, files: Sequence[LandingFile], source: Source) -> Sorted:
     """Group files by header and set the bad ones aside, each with its reason."""
+    if not files:
+        return sort_by_header([], [], source)
     if source.format == "csv":
         return _sort_csv(spark, files, source)
     if source.format == "json":
-        return sort_by_header(files, judge_keys(spark, files, source), source)
-    return sort_by_header(files, read_headers(spark, files, source), source)
+        return _sort_json(spark, files, source)
+    return _sort_parquet(spark, files, source)
 
 
 def _sort_csv(spark: SparkSession, files: Sequence[LandingFile], source: Source) -> Sorted:
@@ -43,6 +46,39 @@ def _sort_csv(spark: SparkSession, files: Sequence[LandingFile], source: Source)
     layouts = {file: one for file, one in there if not isinstance(one, str)}
     expected = {file: one.num_records for file, one in layouts.items()}
     return replace(found, layouts=layouts, expected=expected)
+
+
+def _sort_json(spark: SparkSession, files: Sequence[LandingFile], source: Source) -> Sorted:
+    """Sort files by the keys of all their records, which are counted on the way."""
+    count = partial(count_lines, spark, source=source)
+    try:
+        census = dict(zip(files, count(files), strict=True))
+        bad: dict[LandingFile, str] = {}
+    except Exception:
+        bad = find_unreadable(files, count)
+        if not bad:
+            raise
+        good = [file for file in files if file not in bad]
+        census = dict(zip(good, count(good), strict=True)) if good else {}
+    headers = [bad[file] if file in bad else judge_keys(census[file], source) for file in files]
+    found = sort_by_header(files, headers, source)
+    return replace(found, expected={file: one.records for file, one in census.items()})
+
+
+def _sort_parquet(spark: SparkSession, files: Sequence[LandingFile], source: Source) -> Sorted:
+    """Sort files by the schemas in their footers, which count the rows, too."""
+    footers = Footers(spark, source).read(files)
+    headers: list[tuple[str, ...] | str] = []
+    counted: dict[LandingFile, int] = {}
+    for file, footer in zip(files, footers, strict=True):
+        if isinstance(footer, str):
+            headers.append(footer)
+            continue
+        nested = [n for n in nested_nanoseconds(footer.names, footer.fields) if n in source.columns]
+        reason = f"nanoseconds inside a nested value can't be read: {quoted(nested)}"
+        headers.append(reason if nested else footer.fields)
+        counted[file] = footer.num_rows
+    return replace(sort_by_header(files, headers, source), expected=counted)
 
 
 def read_records(

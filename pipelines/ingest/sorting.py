@@ -29,6 +29,8 @@ class Sorted:
     """How many records a file holds, by a count that does not trust its reader."""
     layouts: Mapping[LandingFile, Layout] = field(default_factory=dict)
     """Of CSV files: all that their census found."""
+    as_null: Mapping[tuple[str, ...], frozenset[str]] = field(default_factory=dict)
+    """Columns of a group that hold nothing but nulls, and are of another type than the table's."""
 
     @property
     def files(self) -> list[LandingFile]:
@@ -43,6 +45,12 @@ class Sorted:
             for header, group in self.groups.items()
         }
         return replace(self, groups={header: group for header, group in groups.items() if group})
+
+    def without(self, bad: Mapping[LandingFile, str]) -> Sorted:
+        """Set files aside, each for its reason."""
+        left = self.only([file for file in self.files if file not in bad])
+        drifted = {file: said for file, said in self.drifted.items() if file not in bad}
+        return replace(left, rejected={**self.rejected, **bad}, drifted=drifted)
 
 
 def sort_by_header(
@@ -67,7 +75,7 @@ def sort_by_header(
 def without_other_letters(found: Sorted, there: Sequence[str]) -> Sorted:
     """Set aside files whose new columns are alike those of the table but for capital letters.
 
-    Of Parquet `split_by_type` sees to it. `there` are the table's and the settings' columns; files
+    Of Parquet `TypeSplit` sees to it. `there` are the table's and the settings' columns; files
     are gone through by name, the first one's letters count.
     """
     spelt = {name.lower(): name for name in there}

@@ -1,12 +1,12 @@
-"""Ingests sources: what changed is found first, then each source's stream brings what is new."""
+"""Ingests sources: what is new or changed is found first, then read as one batch a source."""
 
 from __future__ import annotations
 
-import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pipelines.config.ingest import Source
 from pipelines.errors import TidemillError
@@ -14,26 +14,28 @@ from pipelines.ingest.batch import Outcome, Writer
 from pipelines.ingest.drift import refuse_drift
 from pipelines.ingest.files import Landing, LandingFile
 from pipelines.ingest.ledger import (
-    CORRECTION_BATCH,
+    UNREADABLE,
     Batch,
     Intent,
-    Known,
-    Status,
     add_unfinished,
     changed_files,
     check_still_there,
+    files_to_try_again,
     read_ledger,
 )
-from pipelines.ingest.stream import quiet_session, start_stream, torn
+from pipelines.ingest.session import quiet_session
 from pipelines.ingest.tables import Tables, stored_columns
 from pipelines.lake.catalog import Lake
 from pipelines.privacy.protect import Protection
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
-    from pyspark.sql.streaming.query import StreamingQuery
 
 logger = logging.getLogger(__name__)
+
+_AT_A_TIME = 8
+_Of = TypeVar("_Of")
+_Done = TypeVar("_Done")
 
 
 @dataclass
@@ -49,87 +51,71 @@ class SourceIngest:
     protection: Protection | None = None
     """The source's marks: bronze takes them where they are set `at_ingest`."""
     outcome: Outcome = field(default_factory=Outcome)
-    error: Exception | None = None
 
     def __post_init__(self) -> None:
         """Look at what is known of the source's files."""
         stored_columns(self.spark, self.lake, Tables(self.name), self.source)
         self._writer = Writer(self.spark, self.lake, self.name, self.source, self.protection)
         self._intent = Intent(self.spark, self.lake, self.pipeline, self.name)
-        self._known: dict[str, Known] = read_ledger(self.spark, self.lake, self.name)
+        ledger = read_ledger(self.spark, self.lake, self.name)
+        self._known = ledger.files
         self._unfinished = self._intent.unfinished(self._known)
-        self._listed: list[LandingFile] = []
+        self._number = ledger.next_batch
+        if self._unfinished:
+            self._number = max(self._number, self._unfinished.number + 1)
+        self._new: list[LandingFile] = []
         self._changed: list[LandingFile] = []
+        self._again: list[LandingFile] = []
+
+    @property
+    def paths(self) -> Collection[str]:
+        """The paths of all files that were read, or are being read."""
+        return add_unfinished(self._known, self._unfinished)
 
     def check(self, listed: list[LandingFile]) -> None:
-        """Find what stops the run: raise FileChanged, or SchemaDrift. Writes nothing."""
+        """Find what is to be done, and what stops the run; write nothing.
+
+        Raises FileChanged, or SchemaDrift.
+        """
         if self._unfinished:
             check_still_there(self._unfinished, listed, self.landing)
-        self._listed = listed
         known = add_unfinished(self._known, self._unfinished)
+        self._new = [file for file in listed if file.path not in known]
         self._changed = changed_files(listed, known, self.source, self.name)
-        if self.source.schema_drift == "fail":
-            # What lands while the run reads is put aside: the streams are under way by then.
-            new = [file for file in listed if file.path not in known]
-            found = self._writer.sort_out([*new, *self._changed])
+        self._again = files_to_try_again(listed, known)
+        if self.source.schema_drift == "fail" and (self._new or self._changed):
+            found = self._writer.sort_out([*self._new, *self._changed])
             refuse_drift(self.name, self.source, found.rejected)
 
-    def start(self) -> StreamingQuery:
-        """Finish what a stopped run left, then start the stream of new files."""
+    def ingest(self) -> None:
+        """Finish what a stopped run left, then read all that is new or changed, as one batch."""
         if self._unfinished:
             logger.info("%s: finishing a batch of an earlier run", self.name)
             self._write(self._unfinished)
-        return start_stream(self.spark, self.landing, self.source, self.checkpoint, self._on_batch)
+        again = [*self._changed, *self._readable_again()]
+        files = tuple(sorted([*self._new, *again]))
+        if files:
+            app_id = f"ingest.{self.pipeline}.{self.name}"
+            corrected = tuple(file.path for file in again)
+            self._write(Batch(app_id, self._number, self._number, files, corrected))
 
-    @property
-    def checkpoint(self) -> str:
-        """The folder of the stream's progress."""
-        return self.lake.checkpoint(self.pipeline, "ingest", self.name)
+    def _readable_again(self) -> list[LandingFile]:
+        """Return the files that could not be opened by earlier runs, and can be now.
 
-    def correct(self) -> None:
-        """Read what no stream hands over: changed files, and those it passed by.
-
-        A stream passes by an empty file and takes it for done; a file that was empty once and has
-        content now is read here.
+        Of the others the log tells each time, and the tables once.
         """
-        passed_by = [file for file in self._listed if file.path not in self._known]
-        for file in passed_by:
-            logger.warning("%s: %s was empty when it was first seen", self.name, file.path)
-            self._read_alone(file, "ingested")
-        for file in self._changed:
-            self._read_alone(file, "corrected")
-
-    def _read_alone(self, file: LandingFile, status: Status) -> None:
-        """Read a file whole, under a transaction id of its own."""
-        # The size is part of the name: some stores keep times only to the second.
-        sign = hashlib.sha256(f"{file.path}\n{file.length}".encode()).hexdigest()[:16]
-        app_id = f"ingest.{self.pipeline}.{self.name}.correction.{sign}"
-        self._write(Batch(app_id, file.modified_ms, CORRECTION_BATCH, (file,), status))
-
-    def _on_batch(self, files: list[LandingFile], stream: str, number: int) -> None:
-        """Write a batch of the stream.
-
-        Files in the ledger are left out: they come again where the checkpoint was lost, or where
-        a run was killed after its last write and before the stream noted that.
-        """
-        new = tuple(file for file in files if file.path not in self._known)
-        if not new:
-            return
-        app_id = f"ingest.{self.pipeline}.{self.name}.{stream}"
-        try:
-            self._write(Batch(app_id, number, number, new))
-        except Exception as error:
-            # Spark hands on only the text of what fails in a stream's batch.
-            self.error = error
-            raise
+        if not self._again:
+            return []
+        found = self._writer.sort_out(self._again)
+        still = {f: why for f, why in found.rejected.items() if why.startswith(UNREADABLE)}
+        for file, reason in still.items():
+            logger.warning("%s: still put aside %s: %s", self.name, file.path, reason)
+            self.outcome.rejected[file.path] = reason
+        return [file for file in self._again if file not in still]
 
     def _write(self, batch: Batch) -> None:
-        self._intent.note(batch)
-        outcome = self._writer.write(batch)
+        outcome = self._writer.write(batch, self._intent.note)
         self.outcome.add(outcome)
-        for file in batch.files:
-            status = "rejected" if file.path in outcome.rejected else batch.status
-            self._known[file.path] = Known(file.modified_ms, file.length, status)
         for path, reason in outcome.rejected.items():
             logger.warning("%s: put aside %s: %s", self.name, path, reason)
         for path, said in outcome.drifted.items():
@@ -146,34 +132,56 @@ def ingest_sources(
 ) -> dict[str, Outcome]:
     """Bring all sources up to date with the landing folder; return what each took in.
 
-    A changed file of any source stops the run before anything is written. The streams run side by
-    side; one that fails does not stop the others, and its error is raised when they are done.
+    A changed file of any source stops the run before anything is written. The sources are read side
+    by side; one that fails does not stop the others, and its error is raised when they are done.
     Sources whose `protections` are set `at_ingest` are written without a clear value of their
     marked columns; of all that have some, nothing is said that may be a value.
     """
     protections = protections or {}
-    landing = Landing.open(spark, place, pipeline)
-    session = quiet_session(spark, landing)
-    landing = Landing(session, landing.root)
+    landing = Landing.open(quiet_session(spark), place, pipeline)
     there = {name: one for name, one in sources.items() if landing.check(name, one)}
-    parts = {
-        name: SourceIngest(session, lake, landing, pipeline, name, one, protections.get(name))
-        for name, one in there.items()
-    }
-    for name, files in landing.list(there).items():
-        parts[name].check(files)
-    running = [(part, part.start()) for part in parts.values()]
-    failed: list[Exception] = []
-    for part, query in running:
-        try:
-            query.awaitTermination()
-            part.correct()
-        except Exception as error:
-            failed.append(part.error or torn(spark, part.checkpoint) or error)
-        except BaseException:
-            for _, one in running:
-                one.stop()
-            raise
+
+    def look(name: str) -> SourceIngest:
+        protection = protections.get(name)
+        return SourceIngest(landing.spark, lake, landing, pipeline, name, there[name], protection)
+
+    found, failed = _side_by_side(spark, look, list(there))
     if failed:
-        raise next((one for one in failed if isinstance(one, TidemillError)), failed[0])
+        raise _first(failed)
+    parts = {part.name: part for part in found}
+    listed = landing.list(there, {name: part.paths for name, part in parts.items()})
+    for name, files in listed.items():
+        parts[name].check(files)
+    _, failed = _side_by_side(spark, SourceIngest.ingest, list(parts.values()))
+    if failed:
+        raise _first(failed)
     return {name: parts[name].outcome if name in parts else Outcome() for name in sources}
+
+
+def _side_by_side(
+    spark: SparkSession, do: Callable[[_Of], _Done], things: Sequence[_Of]
+) -> tuple[list[_Done], list[Exception]]:
+    """Do the same with several things at a time; return what came of it, and what failed.
+
+    An interrupt ends the Spark jobs that are under way.
+    """
+    done: list[_Done] = []
+    failed: list[Exception] = []
+    with ThreadPoolExecutor(_AT_A_TIME, thread_name_prefix="ingest") as threads:
+        waiting = [threads.submit(do, thing) for thing in things]
+        try:
+            for one in waiting:
+                try:
+                    done.append(one.result())
+                except Exception as error:
+                    failed.append(error)
+        except BaseException:
+            threads.shutdown(wait=False, cancel_futures=True)
+            spark.sparkContext.cancelAllJobs()
+            raise
+    return done, failed
+
+
+def _first(failed: Sequence[Exception]) -> Exception:
+    """Return the error to tell: one that says how to go on, if there is any."""
+    return next((one for one in failed if isinstance(one, TidemillError)), failed[0])

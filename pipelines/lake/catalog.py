@@ -83,7 +83,7 @@ class Lake:
         return f"{self.root}/{table.layer}/{table.name}"
 
     def checkpoint(self, pipeline: str, stage: str, name: str) -> str:
-        """Return the folder of a stream's progress."""
+        """Return the place by which a stage of a pipeline is locked."""
         return f"{self.root}/_checkpoints/{pipeline}/{stage}/{_one_name(name)}"
 
     def runs(self, run_id: str) -> str:

@@ -47,7 +47,12 @@ def fitted_to(df: DataFrame, lake: Lake, table: Table | str) -> DataFrame:
         )
     new = [name for name in gets if name not in has]
     if new:
-        columns = ", ".join(f"`{name}` {gets[name].simpleString()}" for name in new)
+        kinds = {name: gets[name].simpleString() for name in new}
+        if any("timestamp_ntz" in kind for kind in kinds.values()):
+            # A new table may have such a column without further ado, an old one may not.
+            allow = "SET TBLPROPERTIES ('delta.feature.timestampNtz' = 'supported')"
+            spark.sql(f"ALTER TABLE delta.`{lake.path(table)}` {allow}")
+        columns = ", ".join(f"`{name}` {kind}" for name, kind in kinds.items())
         spark.sql(f"ALTER TABLE delta.`{lake.path(table)}` ADD COLUMNS ({columns})")
         logger.warning("%s: older rows have no %s; the columns were added", table, ", ".join(new))
     gone = {name: F.lit(None).cast(kind) for name, kind in has.items() if name not in gets}

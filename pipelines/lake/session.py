@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import locale
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,6 +43,7 @@ def spark_session(
 
     builder = SparkSession.builder.appName(name)
     if SparkSession.getActiveSession() is None and "PYSPARK_GATEWAY_PORT" not in os.environ:
+        _let_java_see_all_names()
         folder = root / "conf" / "spark"
         file = folder / f"{profile}.conf"
         if not file.is_file():
@@ -55,3 +57,12 @@ def spark_session(
         for key, value in given.items():
             builder = builder.config(key, value)
     return builder.getOrCreate()
+
+
+def _let_java_see_all_names() -> None:
+    """Have Java started in a locale with all letters: in another one it finds no file `ä.csv`.
+
+    Cron and bare containers run in the locale `C`. Python reads names as bytes, whatever is set.
+    """
+    if locale.nl_langinfo(locale.CODESET).upper().replace("-", "") != "UTF8":
+        os.environ["LC_ALL"] = "C.UTF-8"

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+
 import pytest
 
 from pipelines.config.ingest import Source
 from pipelines.errors import FileChanged
 from pipelines.ingest.files import LandingFile, is_glob, literal
-from pipelines.ingest.ledger import Batch, Known, add_unfinished, changed_files
+from pipelines.ingest.ledger import (
+    CORRECTION_BATCH,
+    UNREADABLE,
+    Batch,
+    Known,
+    add_unfinished,
+    batch_of,
+    changed_files,
+    files_to_try_again,
+    newest_entries,
+)
 
 T0 = 1_357_000_000_000
 STRICT = Source(path="x", columns=("a",))
@@ -53,6 +66,35 @@ def test_a_correction_that_is_older_than_what_it_corrects_stops_the_run() -> Non
         changed_files([file("x/a.csv", T0 - 1)], known(), LENIENT, "x")
 
 
+def test_a_rejected_file_may_be_replaced_by_an_older_one() -> None:
+    now = file("x/a.csv", T0 - 1)
+    assert changed_files([now], known(status="rejected"), STRICT, "x") == [now]
+
+
+def test_the_later_batch_of_a_file_counts_and_the_next_number_is_above_all() -> None:
+    ledger = newest_entries(
+        [
+            ("x/a.csv", T0 - 5, 10, "corrected", None, 4),
+            ("x/a.csv", T0, 10, "rejected", "cut", 3),
+            ("x/old.csv", T0 + 1, 9, "corrected", None, CORRECTION_BATCH),
+            ("x/old.csv", T0, 10, "ingested", None, 7),
+        ]
+    )
+    assert ledger.next_batch == 8
+    assert ledger.files["x/a.csv"] == Known(T0 - 5, 10, "corrected", "", 4)
+    assert ledger.files["x/old.csv"] == Known(T0 + 1, 9, "corrected", "", CORRECTION_BATCH)
+    assert newest_entries([]).next_batch == 0
+
+
+def test_a_file_that_could_not_be_opened_is_tried_again_as_it_was() -> None:
+    could_not = Known(T0, 10, "rejected", UNREADABLE + "denied")
+    damaged = Known(T0, 10, "rejected", "damaged: cut")
+    same, other = file("x/a.csv"), file("x/a.csv", T0 + 1)
+    assert files_to_try_again([same], {"x/a.csv": could_not}) == [same]
+    assert files_to_try_again([other], {"x/a.csv": could_not}) == []
+    assert files_to_try_again([same], {"x/a.csv": damaged}) == []
+
+
 def test_files_of_an_unfinished_batch_count_as_read() -> None:
     batch = Batch("app", 0, 0, (file("x/b.csv"),))
     assert add_unfinished(known(), batch) == {**known(), "x/b.csv": Known(T0, 10, "ingested")}
@@ -63,3 +105,25 @@ def test_letters_of_patterns_in_a_file_name_are_escaped() -> None:
     assert literal("file:/l/a [1]{x}*?.csv") == r"file:/l/a \[1\]\{x\}\*\?.csv"
     assert is_glob("days/2013-*.csv")
     assert not is_glob("days")
+
+
+def test_a_batch_is_read_as_it_was_noted_by_this_release_and_by_older_ones() -> None:
+    one = file("x/b.csv")
+    batch = Batch("app", 3, 3, (one,), ("x/b.csv",), {"x/b.csv": "damaged: cut"})
+    assert batch_of(json.loads(json.dumps(asdict(batch)))) == batch
+    facts = {"app_id": "app", "version": T0, "number": -1, "files": [asdict(one)]}
+    old = batch_of({**facts, "status": "corrected"})
+    assert (old.status(one), old.bad) == ("corrected", {})
+    assert batch_of({**facts, "status": "ingested"}).status(one) == "ingested"
+
+
+def test_a_batch_is_finished_when_the_ledger_has_its_files_by_its_number() -> None:
+    batch = Batch("app", 3, 3, (file("x/b.csv"),))
+    assert batch.is_in({"x/b.csv": Known(T0, 10, "ingested", "", 3)})
+    assert not batch.is_in({"x/b.csv": Known(T0, 10, "rejected", UNREADABLE, 2)})
+    assert not batch.is_in({})
+
+
+def test_a_bad_file_of_an_unfinished_batch_is_no_read_one() -> None:
+    batch = Batch("app", 3, 3, (file("x/b.csv"),), bad={"x/b.csv": "damaged: cut"})
+    assert add_unfinished({}, batch) == {"x/b.csv": Known(T0, 10, "rejected", "damaged: cut")}
