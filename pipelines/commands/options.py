@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipelines import stopping
-from pipelines.secrecy import hide_in
 from pipelines.terminal import results_only, set_up_logging, want_traces
 
 if TYPE_CHECKING:
@@ -104,7 +103,7 @@ def day_of(moment: dt.datetime | None) -> dt.date | None:
 
 def print_json(value: Any) -> None:
     """Print the one JSON object of `--json`."""
-    print(json.dumps(hide_in(value), sort_keys=True, default=str))
+    print(json.dumps(value, sort_keys=True, default=str))
 
 
 def lake_of(options: Options) -> Lake:
