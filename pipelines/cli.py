@@ -1,8 +1,8 @@
 """The `tidemill` command. Thin: `pipelines.commands.app` puts its commands together.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 3 a rule or a gate refused, 130 stopped
-by Ctrl-C (143 by SIGTERM). Results go to stdout, logs and errors to stderr; with `--json` stdout
-holds exactly one JSON object, or nothing where the command failed.
+Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 3 a rule or a gate refused, or most of a
+run was put aside, 130 stopped by Ctrl-C (143 by SIGTERM). Results go to stdout, logs and errors to
+stderr; with `--json` stdout holds exactly one JSON object, or nothing where the command failed.
 """
 
 from __future__ import annotations

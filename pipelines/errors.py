@@ -12,8 +12,8 @@ from pipelines.secrecy import hide
 class TidemillError(Exception):
     """Base of all errors that tell a user what to do.
 
-    Exit codes: 1 the run failed, 2 wrong usage or settings, 3 a rule or a gate refused. A message
-    holds no credential, whatever it quotes.
+    Exit codes: 1 the run failed, 2 wrong usage or settings, 3 a rule or a gate refused, or most of
+    what a run read was put aside. A message holds no credential, whatever it quotes.
     """
 
     exit_code = 1
@@ -113,6 +113,10 @@ class QualityError(TidemillError):
     """A quality rule of severity `fail` was broken; nothing was written."""
 
     exit_code = 3
+
+
+class TooMuchAside(QualityError):
+    """More of what a run read was put aside than its settings allow; all of it is written."""
 
 
 class GateRefused(TidemillError):

@@ -47,6 +47,8 @@ class Run:
     date: dt.date | None = None
     since: dt.date | None = None
     progress: Progress = _ignore
+    again: tuple[str, ...] = ()
+    """Entities whose tables `clean` makes anew, from all of bronze."""
 
     def resolve(self, stage: str, look: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """Return what this run resolved for `stage`, looking only the first time.

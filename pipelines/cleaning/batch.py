@@ -12,6 +12,7 @@ from pipelines.cleaning.casts import BOOKKEEPING, ORDER, RELEASE_BATCH
 from pipelines.cleaning.duplicates import FATE, Snapshot, is_of
 from pipelines.cleaning.fit import Fitted, columns_to_fit, fit_bounds, known_bounds
 from pipelines.cleaning.judge import Judgement, judge, refusal
+from pipelines.cleaning.made_with import sign, together
 from pipelines.cleaning.outliers import fixed_bounds
 from pipelines.cleaning.treat import treat, type_rows
 from pipelines.config.clean import Entity
@@ -61,6 +62,10 @@ class Batch:
     table_results: tuple[TableResult, ...] = ()
     came_from: state.Progress | None = None
     """How far the entity was when the batch was prepared."""
+    is_again: bool = False
+    """Whether it holds all of bronze, to make the entity's tables anew."""
+    made_with: tuple[str, ...] = ()
+    """Signs of the settings that rows of its tables are then made with."""
 
 
 def snapshot_rows(batch: Batch) -> DataFrame:
@@ -79,6 +84,9 @@ def prepare(run: Run, name: str, bronze: Bronze) -> Batch | None:
     if before is not None and before.bronze_id != bronze.id:
         logger.warning("%s was made anew since %s was cleaned: all its rows are read", table, name)
         before = None
+    is_again = name in run.again
+    if is_again:
+        before = None
     after = before.bronze_version if before else None
     added = rows_added(run.spark, run.lake, table, after, bronze.version)
     if added is None:
@@ -91,9 +99,12 @@ def prepare(run: Run, name: str, bronze: Bronze) -> Batch | None:
     oldest, newest, num_delivered = _ends(new_rows, consumed)
     new_snapshot = newest if is_snapshot else None
     snapshot = max((s for s in (seen, new_snapshot) if s is not None), default=None)
-    fitted = _fit_where_possible(run, name, bronze.version)
+    fitted = _fit_where_possible(run, name, bronze.version, is_again)
     bounds = known_bounds(entity.columns, fitted, fixed_bounds(entity.columns))
-    rows = treat(new_rows, name, entity, bounds, snapshot)
+    zone = pipeline.zone_of(entity.source)
+    # Made anew, a key keeps its newest good row, of whatever snapshot, as it would have done.
+    only = None if is_again else snapshot
+    rows = treat(new_rows, name, entity, bounds, only, zone=zone)
     latest = before.newest if before else None
     # Rows of the newest file itself may be late, too: released ones.
     has_late = oldest is not None and (latest is None or oldest <= latest)
@@ -101,7 +112,7 @@ def prepare(run: Run, name: str, bronze: Bronze) -> Batch | None:
         whole = read_at(run.spark, run.lake, table, bronze.version)
         whole = protect(whole, protection)  # keys are looked for as silver has them
         keys = rows.where(F.col(FATE) == "kept").select(*entity.key).distinct()
-        all_rows = treat(whole, name, entity, bounds, snapshot, keys)
+        all_rows = treat(whole, name, entity, bounds, snapshot, keys, zone)
         rows = without_outdated(rows, all_rows, entity.key)
     rows = rows.cache()
     judgement = judge(rows, entity)
@@ -120,6 +131,10 @@ def prepare(run: Run, name: str, bronze: Bronze) -> Batch | None:
         notes=_notes(name, entity, judgement, fitted),
         refusal=refusal(rows, name, entity, judgement),
         came_from=came_from,
+        is_again=is_again,
+        made_with=together(
+            came_from.made_with if came_from and not is_again else (), sign(pipeline, name)
+        ),
     )
 
 
@@ -173,16 +188,21 @@ def no_rows(run: Run, source: Source) -> DataFrame:
     return run.spark.createDataFrame([], schema)
 
 
-def _fit_where_possible(run: Run, name: str, bronze_version: int) -> dict[str, Fitted]:
-    """Return the stored bounds, and those that can be fitted now for the first time."""
+def _fit_where_possible(
+    run: Run, name: str, bronze_version: int, is_again: bool
+) -> dict[str, Fitted]:
+    """Return the stored bounds, and those that can be fitted now for the first time, or again."""
     entity = run.pipeline.clean.entities[name]
     stored = state.read_fitted(run.spark, run.lake, run.pipeline.name, name)
+    if is_again:
+        stored = {}
     wanted = columns_to_fit(entity, stored)
     if not wanted:
         return stored
     bronze = read_at(run.spark, run.lake, f"bronze.{entity.source}", bronze_version)
     bronze = protect(bronze, Protection.of(run.pipeline, entity.source))
-    fitted = fit_bounds(type_rows(bronze, name, entity), entity, wanted, bronze_version)
+    typed = type_rows(bronze, name, entity, run.pipeline.zone_of(entity.source))
+    fitted = fit_bounds(typed, entity, wanted, bronze_version)
     for column, fit in fitted.items():
         logger.info(
             "clean %s.%s: bounds %s..%s fitted by %s on %d rows of %s",
@@ -202,6 +222,12 @@ def _notes(
     name: str, entity: Entity, judgement: Judgement, fitted: Mapping[str, Fitted]
 ) -> tuple[str, ...]:
     notes = [f"{name}.{column} is null in all new rows" for column in judgement.empty]
+    notes += [
+        f"{name}.{column}: {twice:,} times are of an hour that came twice, when clocks were put "
+        "back, and don't say of which; the first was taken"
+        for column, (_, twice) in judgement.zoned.items()
+        if twice
+    ]
     for column, settings in entity.columns.items():
         if settings.outliers is None or not settings.outliers.is_fitted:
             continue

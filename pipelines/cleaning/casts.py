@@ -1,11 +1,14 @@
-"""Text becomes typed values, and no text can stop the job."""
+"""Bronze values become typed ones where nothing is lost by it; what else there is, is a finding."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from pipelines.config.clean import FRACTIONS, Column
+from pipelines.cleaning.texts import from_text, moment_from_text, says_zone
+from pipelines.cleaning.typed import from_typed, moment_from_typed
+from pipelines.cleaning.zones import NOT_SAID, TWICE, comes_twice, exists, moment_of
+from pipelines.config.clean import FRACTIONS, Column, synonym
 from pipelines.errors import SchemaError, SettingsError, nearest
 from pipelines.quality.rules import REASONS, names_where
 
@@ -22,7 +25,11 @@ BOOKKEEPING = ("_source_file", "_source_modified_at", "_row", "_batch", "_ingest
 RELEASE_BATCH = -2
 """`_batch` of a row that a person put back: see `pipelines.cleaning.release`."""
 _WHITE = " \t\r\n\f\u00a0\ufeff"
-_TEXT = "_text_"
+ZONED = "_zoned_"
+"""Begins the name of a column that says how a timestamp came to its zone: see `zones`."""
+_TEXT, _LOCAL, _MOMENT = "_text_", "_local_", "_moment_"
+# A moment of another year can be read by neither Python nor a pattern of four digits.
+_FIRST, _LAST = "0001-01-01 00:00:00", "9999-12-31 23:59:59.999999"
 
 
 def raw_columns(df: DataFrame) -> list[str]:
@@ -30,14 +37,14 @@ def raw_columns(df: DataFrame) -> list[str]:
     return [name for name in df.columns if name not in BOOKKEEPING]
 
 
-def cast_columns(df: DataFrame, columns: Mapping[str, Column]) -> DataFrame:
+def cast_columns(df: DataFrame, columns: Mapping[str, Column], zone: str = "UTC") -> DataFrame:
     """Return the declared columns of a bronze frame, typed, with `_raw`, order key and `_reasons`.
 
-    Texts are trimmed, `null_values` become null, the rest is cast by Spark's `try_cast`: numbers
-    with a decimal point, dates and times in ISO form (with or without `Z` or an offset) or by
-    `format`. Neither locale nor clock has a say: `1,5` is no number, `10:00` no timestamp. A whole
-    number may come as `517.0`. NaN and infinity are no numbers. What can't be cast is null and,
-    with `on_cast_error: quarantine`, the reason `cast:<column>`.
+    Texts are trimmed, `null_values` become null, the rest is what the type's pattern says (see
+    `pipelines.cleaning.texts`), or what `format` reads. Typed values are cast, and kept if they
+    can be cast back (`pipelines.cleaning.typed`). NaN and infinity are no numbers. Times without
+    an offset are of `zone`; columns `_zoned_<column>` say of which values that is so. What would
+    be another value is null and, with `on_cast_error: quarantine`, the reason `cast:<column>`.
     """
     from pyspark.sql import functions as F
 
@@ -57,9 +64,13 @@ def cast_columns(df: DataFrame, columns: Mapping[str, Column]) -> DataFrame:
         F.col("_row").cast("bigint").alias(ORDER[2]),
         *[_present(df, name, column).alias(_TEXT + name) for name, column in columns.items()],
     )
+    moments = [name for name, column in columns.items() if column.type == "timestamp"]
+    others = {name: column for name, column in columns.items() if name not in moments}
     typed = present.withColumns(
-        {name: _typed(present, name, column) for name, column in columns.items()}
+        {name: _typed(present, name, column, zone) for name, column in others.items()}
     )
+    if moments:
+        typed = _with_moments(typed, {name: columns[name] for name in moments}, zone)
     failed = {
         f"cast:{name}": F.col(f"`{_TEXT}{name}`").isNotNull() & F.col(f"`{name}`").isNull()
         for name, column in columns.items()
@@ -71,6 +82,7 @@ def cast_columns(df: DataFrame, columns: Mapping[str, Column]) -> DataFrame:
         *ORDER,
         names_where(failed).alias(REASONS),
         F.lit(False).alias(IS_DROPPED),
+        *[F.col(f"`{ZONED}{name}`") for name in moments],
     )
 
 
@@ -92,32 +104,81 @@ def _present(df: DataFrame, name: str, column: Column) -> SparkColumn:
     return F.when(~value.cast("string").isin(*column.null_values), value)
 
 
-def _typed(df: DataFrame, name: str, column: Column) -> SparkColumn:
-    from pyspark.errors import AnalysisException
+def _typed(df: DataFrame, name: str, column: Column, zone: str) -> SparkColumn:
+    """Return a column of any type but timestamp."""
     from pyspark.sql import functions as F
 
-    value = F.col(f"`{_TEXT}{name}`")
-    is_text = df.schema[_TEXT + name].dataType.typeName() == "string"
-    if is_text and column.format is not None:
-        value = _by_format(df, value, name, column)
-    elif is_text and column.is_integer:
-        whole = F.regexp_replace(value, r"\.0+$", "")
-        value = F.coalesce(value.try_cast(column.type), whole.try_cast(column.type))
-    elif is_text and column.type == "timestamp":
-        # Spark would take a time without a date as one of today.
-        value = F.when(value.rlike(r"^[+-]?\d{4}"), value.try_cast("timestamp"))
+    value, kind = F.col(f"`{_TEXT}{name}`"), synonym(column.type)
+    found = df.schema[_TEXT + name].dataType.simpleString()
+    if found != "string":
+        typed = from_typed(value, found, kind, zone)
+        if kind in FRACTIONS:
+            typed = F.when(F.abs(typed) < float("inf"), typed)
+        if kind == "date":
+            typed = F.when(_is_in_calendar(typed.cast("timestamp")), typed)
+    elif column.format is not None:
+        at = _by_format(df, value, name, column)
+        day = at.cast("date")
+        # What is no midnight would lose its time of day.
+        typed = F.when(_is_in_calendar(at) & (day.cast("timestamp") == at), day)
     else:
-        value = value.try_cast(column.type)
-    if column.type in FRACTIONS:
-        value = F.when(~F.isnan(value) & (F.abs(value) != float("inf")), value)
+        typed = from_text(value, kind)
+    _check_possible(df, name, column, typed)
+    return typed
+
+
+def _with_moments(df: DataFrame, columns: Mapping[str, Column], zone: str) -> DataFrame:
+    """Add the columns of type timestamp, and how they came to their zone."""
+    from pyspark.sql import functions as F
+
+    read: dict[str, SparkColumn] = {}
+    for name, column in columns.items():
+        value = F.col(f"`{_TEXT}{name}`")
+        found = df.schema[_TEXT + name].dataType.simpleString()
+        if found != "string":
+            at, is_local = moment_from_typed(value, found)
+        elif column.format is not None:
+            at = _by_format(df, value, name, column)
+            is_local = F.lit(not says_zone(column.format))
+        else:
+            at, is_local = moment_from_text(value)
+        _check_possible(df, name, column, at)
+        read |= {_LOCAL + name: at, ZONED + name: is_local}
+    # Step by step, for the same reason.
+    df = df.withColumns(read)
+    moments: dict[str, SparkColumn] = {}
+    made: dict[str, SparkColumn] = {}
+    for name in columns:
+        local, is_local = F.col(f"`{_LOCAL}{name}`"), F.col(f"`{ZONED}{name}`")
+        moments[_MOMENT + name] = F.when(is_local, moment_of(local, zone)).otherwise(local)
+        moment = F.col(f"`{_MOMENT}{name}`")
+        is_there = ~is_local | exists(local, moment, zone)
+        made[name] = F.when(is_there & _is_in_calendar(moment), moment)
+        is_twice = comes_twice(local, moment, zone)
+        how = F.when(is_twice, F.lit(TWICE)).otherwise(F.lit(NOT_SAID))
+        made[ZONED + name] = F.when(is_local & local.isNotNull(), how).cast("tinyint")
+    return df.withColumns(moments).withColumns(made)
+
+
+def _is_in_calendar(at: SparkColumn) -> SparkColumn:
+    from pyspark.sql import functions as F
+
+    return at.between(*[F.lit(end).cast("timestamp") for end in (_FIRST, _LAST)])
+
+
+def _check_possible(df: DataFrame, name: str, column: Column, typed: SparkColumn) -> None:
+    """Raise SettingsError where Spark knows no way from the type in bronze to the declared one."""
+    from pyspark.errors import AnalysisException
+
     try:
-        df.select(value)
+        df.select(typed)
     except AnalysisException as error:
         found = df.schema[_TEXT + name].dataType.simpleString()
         raise SettingsError(
-            f"column '{name}': bronze holds {found}, which can't become {column.type}"
+            f"column '{name}': bronze holds {found}, which can't become {column.type} with "
+            f"nothing lost. Declare it as {found}, and derive from it what you need "
+            f"(`clean.entities.<entity>.derive`, as `to_json({name})`)"
         ) from error
-    return value
 
 
 def _by_format(df: DataFrame, value: SparkColumn, name: str, column: Column) -> SparkColumn:
@@ -132,4 +193,4 @@ def _by_format(df: DataFrame, value: SparkColumn, name: str, column: Column) -> 
             f"column '{name}': `format: {column.format}` is no date pattern of Spark; expected "
             "something like `yyyyMMdd` or `dd.MM.yyyy HH:mm`"
         ) from error
-    return F.try_to_timestamp(value, pattern).cast(column.type)
+    return F.try_to_timestamp(value, pattern)

@@ -10,7 +10,7 @@ from pipelines.cleaning.batch import Batch, snapshot_rows
 from pipelines.cleaning.casts import ORDER
 from pipelines.cleaning.duplicates import FATE
 from pipelines.cleaning.progress import read_progress
-from pipelines.cleaning.store import gap_in_snapshot
+from pipelines.cleaning.snapshots import gap_in_snapshot
 from pipelines.cleaning.treat import TOMBSTONE, silver_columns
 from pipelines.errors import TableNotFound
 from pipelines.lake.read import latest_version, read_at, table_exists
@@ -86,6 +86,8 @@ def _after(run: Run, name: str, batches: Mapping[str, Batch]) -> DataFrame:
 
     entity, batch = run.pipeline.clean.entities[name], batches.get(name)
     silver, content = _silver(run, name), silver_columns(entity)
+    if batch is not None and batch.is_again:
+        silver = None
     if batch is None:
         if silver is None:
             raise TableNotFound(

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pipelines.cleaning.casts import IS_DROPPED, ORDER
+from pipelines.cleaning.casts import IS_DROPPED, ORDER, ZONED
 from pipelines.cleaning.duplicates import FATE, FATES
 from pipelines.cleaning.treat import silver_columns
+from pipelines.cleaning.zones import NOT_SAID, TWICE
 from pipelines.config.clean import Entity, Rule
 from pipelines.quality.rules import BROKEN, REASONS, RuleResult
 
@@ -28,6 +29,8 @@ class Judgement:
     rules: Sequence[RuleResult]
     empty: Sequence[str] = ()
     """Columns that are null in every row."""
+    zoned: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Of timestamps: how many values said no offset, and how many of these came twice."""
     key_ranges: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
     """Least and greatest value of key columns among the kept rows, as SQL literals."""
 
@@ -38,6 +41,7 @@ def judge(df: DataFrame, entity: Entity) -> Judgement:
 
     content = silver_columns(entity)
     kept = F.col(FATE) == "kept"
+    moments = [name for name in entity.columns if ZONED + name in df.columns]
     ranged = [name for name in entity.key if _can_skip(df, name)]
     numbers = df.agg(
         F.count(F.lit(1)).alias("rows_in"),
@@ -45,6 +49,14 @@ def judge(df: DataFrame, entity: Entity) -> Judgement:
         F.count_if(~F.col(IS_DROPPED)).alias("checked"),
         *[F.count_if(_breaks(rule)).alias(f"rule.{rule.name}") for rule in entity.rules],
         *[F.count(F.col(f"`{name}`")).alias(f"present.{name}") for name in content],
+        *[
+            F.count_if(F.col(f"`{ZONED}{name}`") >= NOT_SAID).alias(f"zoned.{name}")
+            for name in moments
+        ],
+        *[
+            F.count_if(F.col(f"`{ZONED}{name}`") == TWICE).alias(f"twice.{name}")
+            for name in moments
+        ],
         *[F.min(F.when(kept, _plain(df, name))).alias(f"least.{name}") for name in ranged],
         *[F.max(F.when(kept, _plain(df, name))).alias(f"most.{name}") for name in ranged],
     ).head()
@@ -57,6 +69,11 @@ def judge(df: DataFrame, entity: Entity) -> Judgement:
             for r in entity.rules
         ],
         empty=[name for name in content if numbers["rows_in"] and not numbers[f"present.{name}"]],
+        zoned={
+            name: (numbers[f"zoned.{name}"], numbers[f"twice.{name}"])
+            for name in moments
+            if numbers[f"zoned.{name}"]
+        },
         key_ranges={
             name: (least, most)
             for name in ranged

@@ -6,18 +6,22 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pipelines.cleaning.casts import IS_DROPPED
+from pipelines.cleaning.texts import moment_from_text
+from pipelines.cleaning.zones import moment_of
 from pipelines.config.clean import Column
 from pipelines.quality.rules import REASONS, names_where
 
 if TYPE_CHECKING:
+    from pyspark.sql import Column as SparkColumn
     from pyspark.sql import DataFrame
 
 
-def treat_missing(df: DataFrame, columns: Mapping[str, Column]) -> DataFrame:
+def treat_missing(df: DataFrame, columns: Mapping[str, Column], zone: str = "UTC") -> DataFrame:
     """Treat the missing values of each column as its setting says.
 
     A value that can't be cast isn't missing where it is already a reason (`cast:<column>`). With
-    `drop` a row leaves whatever else is wrong with it. A column may be null in all rows.
+    `drop` a row leaves whatever else is wrong with it. A column may be null in all rows. A constant
+    time without an offset is of `zone`.
     """
     from pyspark.sql import functions as F
 
@@ -33,9 +37,7 @@ def treat_missing(df: DataFrame, columns: Mapping[str, Column]) -> DataFrame:
         for action in ("constant", "flag", "drop", "quarantine")
     }
     constants = {
-        name: F.when(
-            is_missing[name], F.lit(columns[name].missing.value).cast(columns[name].type)
-        ).otherwise(F.col(f"`{name}`"))
+        name: F.when(is_missing[name], _constant(columns[name], zone)).otherwise(F.col(f"`{name}`"))
         for name in by_action["constant"]
     }
     flags = {f"{name}_is_missing": is_missing[name] for name in by_action["flag"]}
@@ -51,6 +53,18 @@ def treat_missing(df: DataFrame, columns: Mapping[str, Column]) -> DataFrame:
             REASONS: F.concat(REASONS, reasons),
         }
     )
+
+
+def _constant(column: Column, zone: str) -> SparkColumn:
+    """Return what is put for a missing value, of the column's type."""
+    from pyspark.sql import functions as F
+
+    value = column.missing.value
+    if column.type != "timestamp":
+        return F.lit(value).cast(column.type)
+    # As a text: PySpark takes a time of Python's for one of this machine's zone.
+    at, is_local = moment_from_text(F.lit(str(value)))
+    return F.when(is_local, moment_of(at, zone)).otherwise(at)
 
 
 def require_key(df: DataFrame, key: Sequence[str]) -> DataFrame:

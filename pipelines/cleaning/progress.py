@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
+OLDER_RELEASE = "unknown"
+"""Stands for the settings of a release that did not keep them yet."""
+
+
 @dataclass(frozen=True)
 class Progress:
     """What was consumed: bronze up to and with `bronze_version`, full snapshots up to `snapshot`.
@@ -30,6 +34,8 @@ class Progress:
     snapshot: Snapshot | None = None
     last: Mapping[str, Any] = field(default_factory=dict)
     newest: Snapshot | None = None
+    made_with: tuple[str, ...] = (OLDER_RELEASE,)
+    """Signs of all settings that rows of silver and quarantine were made with."""
 
     @property
     def num_delivered(self) -> int | None:
@@ -50,6 +56,7 @@ def read_progress(spark: SparkSession, lake: Lake, pipeline: str, entity: str) -
         snapshot=(int(snapshot[0]), str(snapshot[1])) if snapshot else None,
         last=found.get("last", {}),
         newest=(int(newest[0]), str(newest[1])) if newest else None,
+        made_with=tuple(found.get("made_with", (OLDER_RELEASE,))),
     )
 
 

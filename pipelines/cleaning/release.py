@@ -20,6 +20,7 @@ from pipelines.cleaning.duplicates import FATE
 from pipelines.cleaning.fit import known_bounds
 from pipelines.cleaning.outliers import fixed_bounds
 from pipelines.cleaning.quarantine import RELEASES, Rejected, row_id
+from pipelines.cleaning.texts import stored_from_text
 from pipelines.cleaning.treat import treat
 from pipelines.errors import LakeError, UsageError
 from pipelines.lake.commit import sign_commits
@@ -153,7 +154,8 @@ def _corrected(originals: DataFrame, wanted: Sequence[Rejected]) -> DataFrame:
     named = {name for one in wanted for name in one.changes}
     for name in named:
         given = F.col("_changes")[name]
-        is_wrong = given.isNotNull() & given.try_cast(types[name]).isNull()
+        typed = stored_from_text(given, types[name].simpleString())
+        is_wrong = given.isNotNull() & typed.isNull()
         bad = joined.where(is_wrong).select(given).head()
         if bad is not None:
             raise UsageError(
@@ -163,7 +165,7 @@ def _corrected(originals: DataFrame, wanted: Sequence[Rejected]) -> DataFrame:
     values = {
         name: F.when(
             F.map_contains_key("_changes", F.lit(name)),
-            F.col("_changes")[name].try_cast(types[name]),
+            stored_from_text(F.col("_changes")[name], types[name].simpleString()),
         ).otherwise(F.col(f"`{name}`"))
         for name in named
     }
@@ -178,7 +180,7 @@ def _judge(run: Run, entity: str, corrected: DataFrame) -> dict[str, tuple[str, 
     settings, name = run.pipeline.clean.entities[entity], run.pipeline.name
     fitted = state.read_fitted(run.spark, run.lake, name, entity)
     bounds = known_bounds(settings.columns, fitted, fixed_bounds(settings.columns))
-    treated = treat(corrected, entity, settings, bounds)
+    treated = treat(corrected, entity, settings, bounds, zone=run.pipeline.zone_of(settings.source))
     fails = [rule.name for rule in settings.rules if rule.severity == "fail"]
     still_bad = F.col(FATE).isin("quarantined", "refused") & ~F.col(IS_DROPPED)
     bad = treated.where(still_bad).select(

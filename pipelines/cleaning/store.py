@@ -7,25 +7,36 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from pipelines.cleaning import progress as state
-from pipelines.cleaning.batch import Batch, no_rows, snapshot_rows
-from pipelines.cleaning.casts import ORDER, RAW
-from pipelines.cleaning.duplicates import FATE
+from pipelines.cleaning.batch import Batch, snapshot_rows
+from pipelines.cleaning.casts import ORDER
 from pipelines.cleaning.held import check_held
 from pipelines.cleaning.judge import prune_condition
-from pipelines.cleaning.treat import TOMBSTONE, silver_columns, treat
-from pipelines.config.clean import Entity
+from pipelines.cleaning.rows import (
+    QUARANTINE_KEY,
+    living,
+    one_each,
+    quarantine_rows,
+    silver_rows,
+    that_stay,
+)
+from pipelines.cleaning.snapshots import gap_in_snapshot
+from pipelines.cleaning.treat import TOMBSTONE, silver_columns
 from pipelines.errors import LakeError, SchemaError
 from pipelines.lake.changes import switch_on_feed
-from pipelines.lake.read import latest_version, table_exists
-from pipelines.lake.write import MergeBy, create_if_absent, delete_absent, insert_new, upsert
-from pipelines.quality.rules import REASONS
+from pipelines.lake.read import latest_version, read_at, table_exists
+from pipelines.lake.write import (
+    MergeBy,
+    create_if_absent,
+    delete_absent,
+    insert_new,
+    replace_all,
+    upsert,
+)
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from pipelines.run import Run
-
-QUARANTINE_KEY = ("_source_file", "_source_modified_at", "_row")
 
 
 @dataclass(frozen=True)
@@ -67,34 +78,6 @@ class Written:
     notes: tuple[str, ...] = ()
 
 
-def silver_rows(rows: DataFrame, entity: Entity, at: dt.datetime) -> DataFrame:
-    """Return the kept rows as the silver table holds them."""
-    from pyspark.sql import functions as F
-
-    tombstone = [TOMBSTONE] if TOMBSTONE in rows.columns else []
-    return rows.where(F.col(FATE) == "kept").select(
-        *[F.col(f"`{name}`") for name in silver_columns(entity)],
-        *ORDER,
-        F.col(ORDER[1]).alias("_source_file"),
-        F.lit(at).alias("_updated_at"),
-        *tombstone,
-    )
-
-
-def quarantine_rows(rows: DataFrame, at: dt.datetime) -> DataFrame:
-    """Return the quarantined rows with their raw values and reasons."""
-    from pyspark.sql import functions as F
-
-    return rows.where(F.col(FATE) == "quarantined").select(
-        f"{RAW}.*",
-        F.col(REASONS).alias("reasons"),
-        F.col(ORDER[1]).alias("_source_file"),
-        F.col(ORDER[2]).alias("_row"),
-        F.col(ORDER[0]).alias("_source_modified_at"),
-        F.lit(at).alias("quarantined_at"),
-    )
-
-
 def store(run: Run, batch: Batch) -> Written:
     """Write a batch. Repeated, it changes nothing more; progress is written last."""
     name, entity, fates = batch.name, batch.entity, batch.judgement.fates
@@ -103,10 +86,43 @@ def store(run: Run, batch: Batch) -> Written:
     silver, quarantine = f"silver.{name}", f"quarantine.{name}"
     good, bad = silver_rows(batch.rows, entity, at), quarantine_rows(batch.rows, at)
     if batch.judgement.rows_in > batch.num_delivered:
-        bad = _one_each(bad)
-    check_schema(run, silver, good.drop(TOMBSTONE))
-    if batch.fitted:
+        bad = one_each(bad)
+    if not batch.is_again:
+        check_schema(run, silver, good.drop(TOMBSTONE))
+    if batch.fitted or batch.is_again:
         state.write_fitted(run.spark, run.lake, run.pipeline.name, name, batch.fitted)
+    written = (_replaced if batch.is_again else _merged)(run, batch, good, bad)
+    counts = written.counts
+    counts.check(name)
+    if fates["quarantined"]:
+        check_held(bad, run.lake, quarantine, written.quarantine_version, QUARANTINE_KEY)
+    if counts.inserted + counts.updated + counts.unchanged:
+        prune = prune_condition(batch.judgement)
+        stays, _ = that_stay(run, batch, good) if batch.is_again else (living(good), None)
+        check_held(stays, run.lake, silver, written.silver_version, entity.key, prune)
+    came_from = batch.came_from
+    last = {
+        "run_id": run.run_id,
+        "counts": asdict(counts),
+        "delivered": batch.num_delivered or (came_from.num_delivered if came_from else None),
+        "rules": [
+            *(result.to_dict(name) for result in batch.judgement.rules),
+            *({"entity": name, **result.to_dict()} for result in batch.table_results),
+        ],
+    }
+    progress = state.Progress(
+        *(batch.bronze.version, batch.bronze.id, batch.snapshot, last, batch.newest),
+        made_with=batch.made_with,
+    )
+    _check_alone(run, batch)
+    state.write_progress(run.spark, run.lake, run.pipeline.name, name, progress)
+    return written
+
+
+def _merged(run: Run, batch: Batch, good: DataFrame, bad: DataFrame) -> Written:
+    """Add a batch's rows to quarantine, and merge them into silver."""
+    name, entity, fates = batch.name, batch.entity, batch.judgement.fates
+    silver, quarantine = f"silver.{name}", f"quarantine.{name}"
     if fates["quarantined"]:
         quarantine_version = insert_new(bad, run.lake, quarantine, QUARANTINE_KEY).version
     else:
@@ -143,41 +159,36 @@ def store(run: Run, batch: Batch) -> Written:
         quarantined=fates["quarantined"],
         removed=removed,
     )
-    counts.check(name)
-    if fates["quarantined"]:
-        check_held(bad, run.lake, quarantine, quarantine_version, QUARANTINE_KEY)
-    if fates["kept"]:
-        # A row that removes its key by `delete_when` leaves nothing to look for.
-        stays = good.where(f"NOT {TOMBSTONE}") if entity.delete_when else good
-        check_held(stays, run.lake, silver, silver_version, entity.key, by.prune)
-    came_from = batch.came_from
-    last = {
-        "run_id": run.run_id,
-        "counts": asdict(counts),
-        "delivered": batch.num_delivered or (came_from.num_delivered if came_from else None),
-        "rules": [
-            *(result.to_dict(name) for result in batch.judgement.rules),
-            *({"entity": name, **result.to_dict()} for result in batch.table_results),
-        ],
-    }
-    progress = state.Progress(
-        batch.bronze.version, batch.bronze.id, batch.snapshot, last, batch.newest
-    )
-    _check_alone(run, batch)
-    state.write_progress(run.spark, run.lake, run.pipeline.name, name, progress)
     return Written(counts, silver_version, quarantine_version, notes)
 
 
-def _one_each(bad: DataFrame) -> DataFrame:
-    """Return one quarantined row where a row and what a person made of it are both bad."""
-    from pyspark.sql import Window
-    from pyspark.sql import functions as F
+def _replaced(run: Run, batch: Batch, good: DataFrame, bad: DataFrame) -> Written:
+    """Put a batch, which is of all rows of bronze, in place of quarantine and silver.
 
-    values = F.xxhash64(*[F.col(f"`{name}`") for name in bad.columns if name != "quarantined_at"])
-    ranked = bad.withColumn(
-        "_rank", F.row_number().over(Window.partitionBy(*QUARANTINE_KEY).orderBy(values))
+    Each is one commit: who reads meanwhile sees the table before or after. A run that is killed
+    between them has moved nothing on, and is repeated; `clean` without `--again` merges the rows
+    that bronze gained meanwhile into either.
+    """
+    name, fates = batch.name, batch.judgement.fates
+    rows, gap = that_stay(run, batch, good)
+    quarantine_version = replace_all(bad, run.lake, f"quarantine.{name}")
+    silver_version = replace_all(
+        rows.drop(TOMBSTONE), run.lake, f"silver.{name}", batch.entity.cluster_by
     )
-    return ranked.where("_rank = 1").drop("_rank")
+    switch_on_feed(run.spark, run.lake, f"silver.{name}")
+    held = read_at(run.spark, run.lake, f"silver.{name}", silver_version).count()
+    deleted = good.where(TOMBSTONE).count() if batch.entity.delete_when else 0
+    counts = Counts(
+        rows_in=batch.judgement.rows_in,
+        inserted=held,
+        deleted=deleted,
+        # And what the newest snapshot no longer holds.
+        superseded=fates["superseded"] + fates["kept"] - deleted - held,
+        dropped=fates["dropped"],
+        quarantined=fates["quarantined"],
+    )
+    notes = (*batch.notes, f"{name}: no row was removed, {gap}") if gap else batch.notes
+    return Written(counts, silver_version, quarantine_version, notes)
 
 
 def _check_alone(run: Run, batch: Batch) -> None:
@@ -196,22 +207,6 @@ def _check_alone(run: Run, batch: Batch) -> None:
         )
 
 
-def create_tables(run: Run, name: str) -> None:
-    """Make the tables of an entity whose source has not delivered yet, so that others can read.
-
-    The quarantine table of a Parquet source waits for the first file: its types are the file's.
-    """
-    at = dt.datetime.now(dt.UTC)
-    entity = run.pipeline.clean.entities[name]
-    source = run.pipeline.ingest.sources[entity.source]
-    rows = treat(no_rows(run, source), name, entity, {})
-    good = silver_rows(rows, entity, at).drop(TOMBSTONE).schema
-    create_if_absent(run.spark, run.lake, f"silver.{name}", good, cluster_by=entity.cluster_by)
-    if source.format != "parquet":
-        bad = quarantine_rows(rows, at).schema
-        create_if_absent(run.spark, run.lake, f"quarantine.{name}", bad)
-
-
 def check_schema(run: Run, table: str, rows: DataFrame) -> None:
     """Raise SchemaError where a table's columns are not those of the rows to be written."""
     if not table_exists(run.spark, run.lake, table):
@@ -227,28 +222,7 @@ def check_schema(run: Run, table: str, rows: DataFrame) -> None:
         if has.get(name) != gets.get(name)
     ]
     raise SchemaError(
-        f"{table} has other columns than the settings give it: {'; '.join(differences)}. To clean "
-        f"all of bronze anew, move {run.lake.path(table)} away and delete the entity's files in "
-        f"{run.lake.state(run.pipeline.name, 'clean', '*')}."
+        f"{table} has other columns than the settings give it: {'; '.join(differences)}. `tidemill "
+        f"clean {run.pipeline.name} --again --entity {table.removeprefix('silver.')}` makes it "
+        "anew from bronze."
     )
-
-
-def gap_in_snapshot(run: Run, batch: Batch) -> str | None:
-    """Say why the newest snapshot can't be trusted to name all keys; None where it can."""
-    from pyspark.sql import functions as F
-
-    assert batch.snapshot is not None
-    at, file = batch.snapshot
-    has_no_key = F.lit(False)
-    for name in batch.entity.key:
-        has_no_key = has_no_key | F.col(f"`{name}`").isNull()
-    if not snapshot_rows(batch).where(has_no_key).isEmpty():
-        return f"the snapshot {file} holds rows without a key"
-    ledger = f"bronze.{batch.entity.source}_files"
-    if not table_exists(run.spark, run.lake, ledger):
-        return None
-    entries = run.spark.read.format("delta").load(run.lake.path(ledger))
-    bad = entries.where(
-        (F.col("path") == file) & (F.unix_micros("modified_at") == at) & (F.col("malformed") > 0)
-    )
-    return None if bad.isEmpty() else f"the snapshot {file} holds malformed records"

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 TOMBSTONE = "_is_tombstone"
 
 
-def type_rows(bronze: DataFrame, name: str, entity: Entity) -> DataFrame:
+def type_rows(bronze: DataFrame, name: str, entity: Entity, zone: str = "UTC") -> DataFrame:
     """Return bronze rows typed, without outliers treated, with derived columns: to fit on."""
-    df = treat_missing(cast_columns(bronze, entity.columns), entity.columns)
+    df = treat_missing(cast_columns(bronze, entity.columns, zone), entity.columns, zone)
     return derive_columns(df, entity.derive, f"clean.entities.{name}.derive")
 
 
@@ -33,16 +33,17 @@ def treat(
     bounds: Mapping[str, Bounds],
     only_snapshot: Snapshot | None = None,
     only_keys: DataFrame | None = None,
+    zone: str = "UTC",
 ) -> DataFrame:
     """Return bronze rows with their silver columns, their reasons and their fate.
 
-    With `only_keys`, rows of other keys are left out.
+    With `only_keys`, rows of other keys are left out. Times without an offset are of `zone`.
     """
     from pyspark.sql import functions as F
 
     where = f"clean.entities.{name}"
-    df = cast_columns(bronze, entity.columns)
-    df = treat_missing(df, entity.columns)
+    df = cast_columns(bronze, entity.columns, zone)
+    df = treat_missing(df, entity.columns, zone)
     df = treat_outliers(df, entity.columns, bounds)
     df = derive_columns(df, entity.derive, f"{where}.derive")
     df = require_key(df, entity.key)

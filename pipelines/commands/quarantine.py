@@ -79,6 +79,27 @@ def show(
 
 
 @app.command()
+def files(
+    pipeline: Name,
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="As in `ingest.sources`.")],
+    env: Env = None,
+    lake: LakeUri = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 20,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Show the files and records that `ingest` put aside, with their reasons."""
+    from pipelines.ingest.aside import lines, put_aside
+
+    options = Options(pipeline, env, lake)
+    found = put_aside(lake_of(options), options.pipeline(), source)
+    if as_json:
+        print_json({"source": source, "put_aside": len(found), "rows": found[:limit]})
+    else:
+        print("\n".join(lines(found[:limit], source, len(found))))
+
+
+@app.command()
 def release(
     pipeline: Name,
     entity: Entity,

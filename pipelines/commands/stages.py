@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Annotated
+
 import typer
 
 from pipelines.commands.options import (
@@ -18,6 +21,15 @@ from pipelines.commands.options import (
     Set,
     Since,
 )
+from pipelines.errors import UsageError
+
+Again = Annotated[
+    bool,
+    typer.Option("--again", help="Make silver and quarantine anew, from all of bronze."),
+]
+Entities = Annotated[
+    list[str] | None, typer.Option("--entity", help="With --again: this entity alone.")
+]
 
 STAGE_HELP = {
     "ingest": "Read new landing files into bronze tables, each file once.",
@@ -34,7 +46,10 @@ STAGE_HELP = {
 def add_stages(app: typer.Typer) -> None:
     """Add a command for each stage to `app`."""
     for stage, text in STAGE_HELP.items():
-        _add_stage(app, stage, text)
+        if stage == "clean":
+            app.command(stage, help=text, rich_help_panel="Stages")(_clean)
+        else:
+            _add_stage(app, stage, text)
 
 
 def _add_stage(app: typer.Typer, stage: str, text: str) -> None:
@@ -51,11 +66,37 @@ def _add_stage(app: typer.Typer, stage: str, text: str) -> None:
         as_json: Json = False,
         debug: Debug = False,
     ) -> None:
-        from pipelines.runner import run_stage
-
         given = tuple(overrides or ())
         options = Options(pipeline, env, lake, given, date, since, run_id, profile)
-        with options.run() as run:
-            result = run_stage(stage, run)
-        if as_json:
-            print(result.to_json())
+        _run(stage, options, as_json)
+
+
+def _clean(
+    pipeline: Name,
+    env: Env = None,
+    lake: LakeUri = None,
+    date: Date = None,
+    since: Since = None,
+    overrides: Set = None,
+    run_id: RunId = None,
+    profile: Profile = "local",
+    again: Again = False,
+    entity: Entities = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    if entity and not again:
+        raise UsageError("--entity says what --again makes anew: give both, or neither.")
+    given = tuple(overrides or ())
+    options = Options(pipeline, env, lake, given, date, since, run_id, profile)
+    anew = tuple(entity or options.pipeline().clean.entities) if again else ()
+    _run("clean", options, as_json, anew)
+
+
+def _run(stage: str, options: Options, as_json: bool, again: tuple[str, ...] = ()) -> None:
+    from pipelines.runner import run_stage
+
+    with options.run() as run:
+        result = run_stage(stage, replace(run, again=again))
+    if as_json:
+        print(result.to_json())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from decimal import Decimal
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -22,6 +23,26 @@ OTHERS = ("string", "boolean", "date", "timestamp", "binary")
 _TYPES = [*INTEGERS, *FRACTIONS, *OTHERS]
 _DECIMAL = re.compile(r"(decimal|dec|numeric)(\(\d+(,\s*\d+)?\))?")
 _NESTED = re.compile(r"(array|map|struct)<.+>")
+
+
+_SYNONYMS = {
+    "byte": "tinyint", "short": "smallint", "integer": "int", "long": "bigint", "real": "float",
+}  # fmt: skip
+
+
+def synonym(kind: str) -> str:
+    """Return the name under which Spark's schemas have a type."""
+    decimal = decimal_of(kind)
+    return f"decimal({decimal[0]},{decimal[1]})" if decimal else _SYNONYMS.get(kind, kind)
+
+
+def decimal_of(kind: str) -> tuple[int, int] | None:
+    """Return digits and digits behind the point of a decimal type; None for another type."""
+    if not _DECIMAL.fullmatch(kind):
+        return None
+    numbers = [int(number) for number in re.findall(r"\d+", kind)]
+    precision, scale = [*numbers, *(10, 0)[len(numbers) :]]
+    return precision, scale
 
 
 class Missing(Settings):
@@ -94,10 +115,10 @@ class Column(Settings):
     type: str = "string"
     """Spark SQL type: string, int, bigint, double, boolean, date, timestamp, decimal(p,s)."""
     format: str | None = None
-    """Pattern for date and timestamp (`yyyyMMdd`)."""
+    """Pattern for date and timestamp (`yyyyMMdd`); without one they are ISO 8601."""
     trim: bool = True
-    null_values: tuple[str, ...] = ("", "NA")
-    """Texts that mean a missing value (after trimming)."""
+    null_values: tuple[str, ...] = ("",)
+    """Texts that mean a missing value (after trimming); the entity's, where it has some."""
     on_cast_error: Literal["quarantine", "null"] = "quarantine"
     """A value that can't be cast: quarantine the row (`cast:<column>`), or take it as missing."""
     missing: Missing = Missing()
@@ -121,31 +142,60 @@ class Column(Settings):
                 f"unknown type '{self.type}'; expected {', '.join(_TYPES)}, decimal(p,s) or "
                 f"array<...>.{nearest(self.type, _TYPES)}"
             )
-        if self.format is not None and self.type not in ("date", "timestamp"):
-            raise ValueError(f"`format` is for date and timestamp; the type is '{self.type}'")
+        if self.format is not None:
+            self._check_format(self.format)
+        decimal = decimal_of(self.type)
+        if decimal is not None and not decimal[1] <= decimal[0] <= 38:
+            raise ValueError(
+                f"'{self.type}' has {decimal[0]} digits, {decimal[1]} of them behind the point; "
+                "expected 38 at most, and no more behind the point than in all"
+            )
         if self.outliers is not None and not self.is_numeric:
             raise ValueError(f"`outliers` is for numbers; the type is '{self.type}'")
         if self.missing.action == "constant" and not self._fits(self.missing.value):
             raise ValueError(f"`missing.value: {self.missing.value!r}` is no {self.type}")
         return self
 
+    def _check_format(self, pattern: str) -> None:
+        if self.type not in ("date", "timestamp"):
+            raise ValueError(f"`format` is for date and timestamp; the type is '{self.type}'")
+        letters = re.findall(r"[A-Za-z]", re.sub(r"'[^']*'", "", pattern))
+        if not {"y", "u"} & set(letters):
+            raise ValueError(f"`format: {pattern}` has no year (`yyyy`); Spark would take 1970")
+        if {"h", "K"} & set(letters) and "a" not in letters:
+            raise ValueError(
+                f"`format: {pattern}` has hours of half a day (`h`, `K`) and doesn't say which "
+                "half; expected `HH`, or `a` for am and pm"
+            )
+        if letters.count("S") > 6:
+            raise ValueError(
+                f"`format: {pattern}` has more than six digits of a second, which can't be kept; "
+                "expected `SSSSSS` at most (without `format`, further digits may be zeros)"
+            )
+
     def _fits(self, value: Any) -> bool:
+        decimal = decimal_of(self.type)
+        if decimal is not None and isinstance(value, (int, float)):
+            digits = -int(Decimal(str(value)).normalize().as_tuple().exponent)
+            return not isinstance(value, bool) and digits <= decimal[1]
         if self.is_numeric:
             is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
             return is_number and (not self.is_integer or float(value).is_integer())
         if self.type == "boolean":
             return isinstance(value, bool)
         if self.type in ("date", "timestamp"):
-            return isinstance(value, dt.date) or _is_iso(value)
+            return isinstance(value, dt.date) or _is_iso(value, self.type)
         return self.type != "string" or isinstance(value, str)
 
 
-def _is_iso(value: Any) -> bool:
+def _is_iso(value: Any, kind: str) -> bool:
+    day, seconds = r"\d{4}-\d{2}-\d{2}", r":\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:\d{2})?"
+    pattern = day if kind == "date" else rf"{day}([ T]\d{{2}}:\d{{2}}({seconds})?)?"
     try:
         dt.datetime.fromisoformat(value)
     except (TypeError, ValueError):
         return False
-    return True
+    return re.fullmatch(pattern, value, re.ASCII) is not None
 
 
 class Rule(Settings):
@@ -165,16 +215,35 @@ class Entity(Settings):
     """Source whose bronze rows it is made from."""
     key: Names
     columns: dict[str, Column]
+    null_values: tuple[str, ...] | None = None
+    """Texts that mean a missing value, in all columns that don't name their own."""
     derive: dict[str, Expression] = Field(default_factory=dict)
     """Further columns as SQL expressions over the columns above, in order. A row in which one
     can't be evaluated is quarantined with `derive:<column>`."""
     rules: tuple[Rule, ...] = ()
     table_rules: tuple[TableRule, ...] = ()
     """Expectations on the table as a whole, judged by what a run is about to write."""
+    max_quarantined: float = Field(default=0.5, ge=0, le=1)
+    """Share of a run's new rows that may be put into quarantine; beyond it the run ends with exit
+    code 3, after everything is written. From 20 such rows on; fewer are too many only where nothing
+    good came of the run, or has come of the entity yet. 1 allows all."""
     delete_when: Expression | None = None
     """SQL condition on the newest row of a key: true removes the key from silver."""
     cluster_by: tuple[str, ...] = ()
     """Columns by which a new silver table is clustered."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _columns_take_null_values(cls, data: Any) -> Any:
+        given = data.get("null_values") if isinstance(data, dict) else None
+        columns = data.get("columns") if isinstance(data, dict) else None
+        if given is None or not isinstance(columns, dict):
+            return data
+        own = {
+            name: {"null_values": given, **column} if isinstance(column, dict) else column
+            for name, column in columns.items()
+        }
+        return {**data, "columns": own}
 
     @model_validator(mode="after")
     def _names_are_free_and_known(self) -> Entity:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from pipelines.config.base import Settings
+from pipelines.config.base import Settings, known_zone
 from pipelines.config.column_names import QUARANTINE_S_OWN, column_name, column_names
 from pipelines.config.names import TableName
 from pipelines.config.reader_options import check_options
@@ -97,6 +97,8 @@ class Source(Settings):
     `{revenue: Umsatz in €}`; the column itself stands in `columns`."""
     delivery: Literal["append", "upsert", "full_snapshot"] = "append"
     """How deliveries relate: new rows only; rows that replace those of the same key; all rows."""
+    timezone: str | None = None
+    """IANA name of the zone of its times without an offset; the pipeline's by default."""
     on_change: Literal["fail", "correction"] = "fail"
     """What a changed file under a known path means: stop the run, or read it again."""
     schema_drift: Literal["aside", "fail", "add", "ignore"] = "aside"
@@ -106,6 +108,10 @@ class Source(Settings):
     missing one is null. Another order is never drift. Of Parquet files, `add` and `ignore` read a
     narrower type as the table's (int as bigint); files of a wider or another type are put aside.
     Rows that are in the table stay as they are, whatever comes."""
+    max_rejected: float = Field(default=0.5, ge=0, le=1)
+    """Share of a run's new files, and of their records, that may be put aside; beyond it the run
+    ends with exit code 3, after everything is written. From 20 on; fewer are too many only where
+    nothing good came of the run, or has come of the source yet. 1 allows all."""
     options: dict[str, str] = Field(default_factory=dict)
     """How the files are written: `sep`, `quote`, `escape`, `encoding`, `lineSep`, `nullValue` and
     the like of CSV; options that could lose or change rows unseen are refused."""
@@ -137,6 +143,11 @@ class Source(Settings):
         """Return the column of each name in a header, declared or not."""
         named = {name.strip(): column for column, name in self.headers.items()}
         return tuple(column_names(header, named, self.columns))
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone_exists(cls, value: str | None) -> str | None:
+        return value if value is None else known_zone(value)
 
     @field_validator("path")
     @classmethod
@@ -209,6 +220,7 @@ class Source(Settings):
             "on_change",
             "schema_drift",
             "headers",
+            "max_rejected",
         } & self.model_fields_set
         if given:
             raise ValueError(

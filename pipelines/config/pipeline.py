@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator, model_validator
 
-from pipelines.config.base import Settings
+from pipelines.config.base import Settings, known_zone
 from pipelines.config.clean import Clean
 from pipelines.config.column_names import with_columns_of_headers
 from pipelines.config.featurize import Featurize
@@ -30,7 +29,7 @@ class Pipeline(Settings):
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     description: str = ""
     timezone: str = "UTC"
-    """IANA name of the zone whose days `*_date` columns count."""
+    """IANA name of the zone whose days `*_date` columns count, and of times without an offset."""
     lake: str = "data/lake"
     """URI or folder of the lake; a relative path starts at the project's root."""
     landing: str
@@ -54,11 +53,11 @@ class Pipeline(Settings):
     @field_validator("timezone")
     @classmethod
     def _zone_exists(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError) as error:
-            raise ValueError(f"unknown time zone '{value}'") from error
-        return value
+        return known_zone(value)
+
+    def zone_of(self, source: str) -> str:
+        """Return the zone of a source's times without an offset."""
+        return self.ingest.sources[source].timezone or self.timezone
 
     @model_validator(mode="before")
     @classmethod

@@ -37,6 +37,8 @@ class Search:
     entities: dict[str, Entity] = field(default_factory=dict)
     protection: Protection | None = None
     raw: bool = False
+    zone: str = "UTC"
+    """Of times without an offset, where typed rows are looked at."""
 
     @property
     def is_possible(self) -> bool:
@@ -60,8 +62,11 @@ def search_for(table: str, names: Sequence[str], pipeline: Pipeline, subject: Su
         and set(subject.columns) <= {*entity.columns, *entity.derive}
     }
     sources = {entity.source for entity in entities.values()}
-    protection = Protection.of(pipeline, sources.pop()) if sources else None
-    return Search(subject, direct, entities, protection)
+    if not sources:
+        return Search(subject, direct, entities)
+    source = sources.pop()
+    protection, zone = Protection.of(pipeline, source), pipeline.zone_of(source)
+    return Search(subject, direct, entities, protection, zone=zone)
 
 
 def wanted(spark: SparkSession, subject: Subject) -> DataFrame:
@@ -121,7 +126,7 @@ def found_typed(df: DataFrame, search: Search) -> list[DataFrame]:
     found = []
     for name, entity in search.entities.items():
         try:
-            typed = type_rows(protect(df, search.protection), name, entity)
+            typed = type_rows(protect(df, search.protection), name, entity, search.zone)
         except (SchemaError, SettingsError):  # files of an older schema lack its columns
             continue
         values = F.broadcast(wanted(df.sparkSession, search.subject))

@@ -301,3 +301,28 @@ def insert_new(
         return _merged(merge.whenNotMatchedInsertAll(), lake, table)
 
     return commit(spark, lake, table, write)
+
+
+def replace_all(
+    df: DataFrame, lake: Lake, table: Table | str, cluster_by: Sequence[str] = ()
+) -> int:
+    """Replace a table's content, and its columns where they are others, in one commit.
+
+    Other than `replace_slice` it also does so with tables that are records.
+    """
+    spark = df.sparkSession
+
+    def write() -> int:
+        _create(spark, lake, table, df.schema, cluster_by=cluster_by)
+        there = spark.read.format("delta").load(lake.path(table)).schema
+        writer = df.write.format("delta").mode("overwrite")
+        if _kinds(there) != _kinds(df.schema):
+            writer = writer.option("overwriteSchema", "true")
+        writer.save(lake.path(table))
+        return latest_version(spark, lake, table)
+
+    return commit(spark, lake, table, write)
+
+
+def _kinds(schema: StructType) -> list[tuple[str, str]]:
+    return [(field.name, field.dataType.simpleString()) for field in schema]

@@ -8,11 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
+from pipelines.cleaning.aside import all_rejected, too_much_aside
 from pipelines.cleaning.batch import Batch, Bronze, prepare
 from pipelines.cleaning.gates import judge_tables
 from pipelines.cleaning.judge import count_reasons
-from pipelines.cleaning.store import Counts, Written, create_tables, store
-from pipelines.errors import QualityError, TableNotFound
+from pipelines.cleaning.made_with import notes as made_with_notes
+from pipelines.cleaning.progress import read_progress
+from pipelines.cleaning.store import Counts, Written, store
+from pipelines.cleaning.tables import create_tables
+from pipelines.errors import QualityError, TableNotFound, TooMuchAside, UsageError, nearest
 from pipelines.lake.changes import table_id
 from pipelines.lake.read import latest_version, table_exists
 from pipelines.privacy.keys import check_keys
@@ -32,16 +36,24 @@ def run(run: Run) -> StageResult:
 
     All entities are treated and judged first; a broken rule of severity `fail` in any of them
     raises QualityError before anything is written. Then each is written: quarantine, silver,
-    progress. Without new rows nothing is written.
+    progress. Without new rows nothing is written. Entities of `run.again` are made anew from all of
+    bronze. Raises TooMuchAside, at the end, where too many of the new rows went into quarantine.
     """
     watch = Stopwatch()
     entities = run.pipeline.clean.entities
+    _check_again(run)
     check_keys(run.spark, run.lake, run.pipeline.name, run.pipeline.privacy.keys)
     bronze = {
         source: Bronze(**found) if found else None
         for source, found in run.resolve("clean", lambda: _look(run))["bronze"].items()
     }
     if not any(bronze.values()):
+        if aside := all_rejected(run):
+            raise TableNotFound(
+                f"there is nothing to clean: `ingest` has put aside all that it read, {aside}. "
+                f"Deliver files that can be read, or correct `ingest.sources`; then run `tidemill "
+                f"ingest {run.pipeline.name}` again."
+            )
         raise TableNotFound(
             f"the lake {run.lake.root} holds no bronze table of {run.pipeline.name}. "
             f"Run `tidemill ingest {run.pipeline.name}` first."
@@ -64,11 +76,35 @@ def run(run: Run) -> StageResult:
         written = dict(zip(batches, _each(batches, lambda n: store(run, batches[n])), strict=True))
         result = _result(run, bronze, batches, written, watch)
         result.details["table_rules"] = _tell(run, judged)
+        logger.info(result.line())
+        too_much = too_much_aside(run, batches, result.details["reasons"])
+        if too_much is not None:
+            raise TooMuchAside(too_much)
     finally:
         for batch in batches.values():
             batch.rows.unpersist()
-    logger.info(result.line())
     return result
+
+
+def _check_again(run: Run) -> None:
+    """Raise UsageError where a run is to make an entity anew that there is not."""
+    known = list(run.pipeline.clean.entities)
+    for name in run.again:
+        if name not in known:
+            raise UsageError(
+                f"--entity {name}: {run.pipeline.name} has no such entity; expected one of "
+                f"{', '.join(known)}.{nearest(name, known)}"
+            )
+
+
+def _made_with_others(run: Run) -> list[str]:
+    """Say which entities hold rows that other settings than today's have made."""
+    made_with = {
+        name: progress.made_with
+        for name in run.pipeline.clean.entities
+        if (progress := read_progress(run.spark, run.lake, run.pipeline.name, name))
+    }
+    return made_with_notes(run.pipeline, made_with)
 
 
 def _look(run: Run) -> dict[str, Any]:
@@ -142,6 +178,7 @@ def _result(
         if value
     }
     notes = [note for done in written.values() for note in done.notes]
+    notes += _made_with_others(run)
     for note in notes:
         logger.warning("clean %s: %s", run.pipeline.name, note)
     return StageResult(
@@ -164,7 +201,21 @@ def _result(
                 for name, batch in batches.items()
                 for column, fit in batch.fitted.items()
             },
+            "zones": _zones(run, batches),
             "notes": notes,
         },
         seconds=watch.seconds,
     )
+
+
+def _zones(run: Run, batches: Mapping[str, Batch]) -> dict[str, dict[str, Any]]:
+    """Return how many times said no offset, and in which zone they were read."""
+    return {
+        f"{name}.{column}": {
+            "zone": run.pipeline.zone_of(batch.entity.source),
+            "values": values,
+            "twice": twice,
+        }
+        for name, batch in batches.items()
+        for column, (values, twice) in batch.judgement.zoned.items()
+    }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from pipelines.errors import LakeError
+from pipelines.errors import LakeError, TooMuchAside
+from pipelines.ingest.aside import too_much_aside
 from pipelines.ingest.batch import Outcome
 from pipelines.ingest.jdbc import ingest_tables
 from pipelines.ingest.source import ingest_sources
@@ -20,7 +21,8 @@ logger = logging.getLogger(__name__)
 def run(run: Run) -> StageResult:
     """Read the files that landed since the last run into `bronze.<source>`.
 
-    It follows progress, not the logical date: a second run with nothing new writes nothing.
+    It follows progress, not the logical date: a second run with nothing new writes nothing. Raises
+    TooMuchAside, at the end, where too many of a source's files or records were put aside.
     """
     watch = Stopwatch()
     pipeline = run.pipeline
@@ -54,6 +56,9 @@ def run(run: Run) -> StageResult:
     )
     check(result)
     logger.info(result.line())
+    too_much = too_much_aside(run, outcomes)
+    if too_much is not None:
+        raise TooMuchAside(too_much)
     return result
 
 

@@ -21,6 +21,13 @@ COLUMNS = {"k": {"type": "int"}, "v": {"type": "double"}}
         ({"type": "int", "missing": {"action": "constant", "value": "x"}}, "'x'` is no int"),
         ({"type": "int", "missing": {"action": "constant", "value": 1.5}}, "1.5` is no int"),
         ({"type": "date", "missing": {"action": "constant", "value": "soon"}}, "is no date"),
+        ({"type": "date", "missing": {"action": "constant", "value": "20240101"}}, "is no date"),
+        ({"type": "decimal", "missing": {"action": "constant", "value": 1.5}}, "is no decimal"),
+        ({"type": "date", "format": "dd.MM"}, "`format: dd.MM` has no year"),
+        ({"type": "timestamp", "format": "yyyy-MM-dd hh:mm"}, "doesn't say which half"),
+        ({"type": "timestamp", "format": "yyyyMMdd SSSSSSS"}, "more than six digits of a second"),
+        ({"type": "decimal(40,2)"}, "has 40 digits, 2 of them behind the point; expected 38"),
+        ({"type": "decimal(2,3)"}, "no more behind the point than in all"),
     ],
 )
 def test_a_column_whose_parts_do_not_fit_is_refused(settings, said):
@@ -37,6 +44,9 @@ def test_a_column_whose_parts_do_not_fit_is_refused(settings, said):
         {"type": "int", "missing": {"action": "constant", "value": 0}},
         {"type": "date", "missing": {"action": "constant", "value": "2013-01-01"}},
         {"missing": {"action": "constant", "value": "unknown"}},
+        {"type": "timestamp", "missing": {"action": "constant", "value": "2013-01-01T10:00:00Z"}},
+        {"type": "timestamp", "format": "yyyy-MM-dd'T'hh:mm a"},
+        {"type": "decimal(10,2)", "missing": {"action": "constant", "value": 1.5}},
     ],
 )
 def test_a_column_whose_parts_fit_is_taken(settings):
@@ -87,3 +97,19 @@ def test_an_outlier_fitted_over_a_column_that_is_not_there_is_refused():
 def test_a_rule_name_is_one_word():
     with pytest.raises(ValidationError):
         Rule(name="two words", check="true")
+
+
+def test_columns_take_the_missing_values_of_their_entity_unless_they_name_their_own():
+    columns = {"k": {"type": "int"}, "v": {"null_values": ["-"]}}
+    entity = {"source": "s", "key": "k", "columns": columns}
+    found = Entity.model_validate({**entity, "null_values": ["", "NA"]}).columns
+    assert (found["k"].null_values, found["v"].null_values) == (("", "NA"), ("-",))
+    assert Entity.model_validate(entity).columns["k"].null_values == ("",)
+
+
+def test_a_source_may_have_a_zone_of_its_own():
+    from pipelines.config.ingest import Source
+
+    assert Source(path="s", columns=("a",), timezone="Asia/Tokyo").timezone == "Asia/Tokyo"
+    with pytest.raises(ValidationError, match="unknown time zone 'Asia/Tokio'"):
+        Source(path="s", columns=("a",), timezone="Asia/Tokio")

@@ -14,7 +14,8 @@ from pipelines.cleaning import store
 from pipelines.config import Pipeline
 from pipelines.config.clean import Clean
 from pipelines.config.ingest import Ingest, Source
-from pipelines.errors import LakeError, QualityError, SchemaError, TableNotFound
+from pipelines.config.privacy import Privacy
+from pipelines.errors import LakeError, QualityError, SchemaError, TableNotFound, TooMuchAside
 from pipelines.lake import files
 from pipelines.lake.changes import FEED, switch_on_feed
 from pipelines.lake.read import latest_version
@@ -37,9 +38,10 @@ class Workshop:
     def __init__(self, spark, lake):
         self.spark, self.lake = spark, lake
         self._batch = 0
+        self.privacy = Privacy()
 
-    def run(self, *, delivery="upsert", run_id=None, others=None, **entity):
-        """Clean with the entity's settings; return the stage's result."""
+    def pipeline(self, *, delivery="upsert", others=None, zone="UTC", **entity):
+        """Return the pipeline with the entity's settings."""
         settings = {
             "source": "readings",
             "key": "id",
@@ -51,13 +53,20 @@ class Workshop:
             "others": Source(path="others", columns=("id", "at")),
         }
         # Only what clean looks at: the other stages' settings are not its business.
-        pipeline = Pipeline.model_construct(
+        return Pipeline.model_construct(
             name="shop",
+            timezone=zone,
+            landing="landing",
+            privacy=self.privacy,
             ingest=Ingest(sources=sources),
             clean=Clean.model_validate({"entities": {"readings": settings, **(others or {})}}),
         )
+
+    def run(self, *, run_id=None, again=(), **settings):
+        """Clean with the entity's settings; return the stage's result."""
         self._batch += 1
-        run = Run(pipeline, self.spark, self.lake, run_id or f"run{self._batch}")
+        run_id = run_id or f"run{self._batch}"
+        run = Run(self.pipeline(**settings), self.spark, self.lake, run_id, again=again)
         return clean.run(run)
 
     def deliver(self, rows, file="a.csv", at=DAY1, properties=None):
@@ -101,7 +110,7 @@ def test_rows_become_typed_one_per_key_and_bad_ones_are_kept_with_all_their_reas
         {"name": "even", "check": "id % 2 = 0", "severity": "warn"},
     ]
     columns = {"id": {"type": "int"}, "v": {"type": "double", "missing": {"action": "drop"}}}
-    shop.deliver([("1", " 1.5 "), ("2", "NA"), ("x", "777"), ("3", "2"), ("3", "4"), (None, "5")])
+    shop.deliver([("1", " 1.5 "), ("2", ""), ("x", "777"), ("3", "2"), ("3", "4"), (None, "5")])
     result = shop.run(rules=rules, columns=columns)
     assert shop.silver() == {(1, 1.5), (3, 4.0)}
     expected = shop.spark.createDataFrame(
@@ -327,13 +336,15 @@ def test_a_source_that_has_not_delivered_leaves_empty_tables(shop):
 
 
 def test_settings_that_no_longer_fit_the_table_are_refused_and_a_null_column_is_noted(shop):
-    shop.deliver([("1", "NA")])
+    shop.deliver([("1", "")])
     result = shop.run()
     assert shop.silver() == {(1, None)}
     assert result.details["notes"] == ["readings.v is null in all new rows"]
     shop.deliver([("2", "2")], "b.csv", DAY2)
     columns = {"id": {"type": "int"}, "v": {"type": "int"}}
-    with pytest.raises(SchemaError, match=r"'v' is double, settings say int.*clean all of bronze"):
+    with pytest.raises(
+        SchemaError, match=r"'v' is double, settings say int.*--again --entity readings`"
+    ):
         shop.run(columns=columns)
 
 
@@ -377,3 +388,56 @@ def test_progress_that_another_run_moved_on_meanwhile_is_not_moved_back(shop, mo
     assert shop.state()["last"]["run_id"] == "faster"
     assert went(shop.run()) == {}
     assert shop.silver() == {(1, 1.0), (2, 2.0)}
+
+
+def test_a_run_that_achieved_nothing_is_no_success_and_says_why(shop):
+    columns = {"id": {"type": "int"}, "v": {"type": "double"}}
+    shop.deliver([("1", "1,5"), ("2", "2,5"), ("x", "3")])
+    with pytest.raises(TooMuchAside) as error:
+        shop.run(columns=columns)
+    assert error.value.exit_code == 3
+    assert str(error.value).startswith(
+        "3 of 3 new rows of 'readings' went into quarantine, more than the share of 0.5 that "
+        "`clean.entities.readings.max_quarantined` allows: cast:v in 2 rows (for example '1,5' as "
+        "double); cast:id in 1 rows (for example 'x' as int). All rows are written, and `tidemill "
+        "quarantine show shop readings --reason cast:v` shows them. Correct"
+    )
+    assert shop.table("quarantine.readings").count() == 3
+    assert went(shop.run()) == {}, "nothing new is no failure"
+    shop.deliver([("1", "1")], "b.csv", DAY2)
+    shop.run()
+    shop.deliver([("2", "2"), ("3", "y"), ("4", "z")], "c.csv", DAY3)
+    assert went(shop.run())["quarantined"] == 2, "a few beside good ones stop no run"
+    shop.deliver([("5", "y")], "d.csv", DAY3)
+    mark = {"action": "generalize", "to": "prefix", "keep": 3}
+    shop.privacy = Privacy.model_validate({"sources": {"readings": {"id": mark}}})
+    with pytest.raises(TooMuchAside) as error:
+        shop.run()
+    assert "cast:v in 1 rows. All" in str(error.value), "no value is shown where some are marked"
+    many = [(str(n), "y") for n in range(20)] + [(str(n), "1") for n in range(20, 39)]
+    shop.privacy = Privacy()
+    shop.deliver(many, "e.csv", DAY3)
+    with pytest.raises(TooMuchAside, match="20 of 39 new rows"):
+        shop.run()
+    shop.deliver(many, "f.csv", DAY3)
+    assert went(shop.run(max_quarantined=1))["quarantined"] == 20
+
+
+def test_times_without_an_offset_are_of_the_pipelines_zone_and_are_counted(shop):
+    columns = {"id": {"type": "int"}, "v": {"type": "timestamp"}}
+    shop.deliver(
+        [("1", "2024-10-27 02:30"), ("2", "2024-03-31 02:30"), ("3", "2024-07-01T12:00:00Z")]
+    )
+    result = shop.run(columns=columns, zone="Europe/Berlin")
+    stored = shop.table("silver.readings").selectExpr("id", "CAST(v AS string)").collect()
+    assert {tuple(row) for row in stored} == {
+        (1, "2024-10-27 00:30:00"), (3, "2024-07-01 12:00:00"),
+    }  # fmt: skip
+    assert result.details["reasons"] == {"readings": {"cast:v": 1}}
+    assert result.details["zones"] == {
+        "readings.v": {"zone": "Europe/Berlin", "values": 2, "twice": 1}
+    }
+    assert result.details["notes"] == [
+        "readings.v: 1 times are of an hour that came twice, when clocks were put back, and don't "
+        "say of which; the first was taken"
+    ]

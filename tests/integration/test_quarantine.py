@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -36,16 +37,8 @@ class Shop(Workshop):
         rows = rejected_rows(self.lake, self.pipeline(), "readings")
         return rows if choice is None else choice.of(rows)
 
-    def pipeline(self):
-        entity = {
-            "source": "readings",
-            "key": "id",
-            "columns": COLUMNS,
-            "rules": RULES,
-        }
-        return Pipeline.model_construct(
-            name="shop", clean=Clean.model_validate({"entities": {"readings": entity}})
-        )
+    def pipeline(self, **settings):
+        return super().pipeline(**{"columns": COLUMNS, "rules": RULES, **settings})
 
     def release(self, choice, run_id="by-hand", **changes):
         rows = [replace(one, changes=changes) for one in self.rejected(choice)]
@@ -281,7 +274,7 @@ def test_the_command_shows_and_puts_back(shop, monkeypatch, tmp_path):
     landing = tmp_path / "landing"
     for source in ("schedules", "outcomes", "weather", "planes", "airports", "airlines"):
         (landing / source).mkdir(parents=True)
-    (landing / "airlines" / "airlines.csv").write_text("carrier,name\nUA,United\nNA,Nobody\n")
+    (landing / "airlines" / "airlines.csv").write_text("carrier,name\nUA,United\n,Nobody\n")
     settings = ["--lake", shop.lake.root + "2"]
     given = ["--set", f"landing={landing}"]
     cli = CliRunner()
@@ -302,3 +295,36 @@ def test_the_command_shows_and_puts_back(shop, monkeypatch, tmp_path):
     carriers = {row["carrier"] for row in rows_of(type(shop.lake)(settings[1]), "silver.airlines")}
     assert carriers == {"UA", "ZZ"}
     assert json.loads(cli.invoke(app, command).stdout)["rows"] == []
+
+
+def test_an_ingest_that_put_all_aside_ends_with_three_and_the_next_stage_says_so(shop, monkeypatch):
+    from pipelines.cli import app
+
+    monkeypatch.setattr("pipelines.runner.spark_session", lambda *_, **__: shop.spark)
+    landing = Path(shop.lake.local_root).parent / "landing"
+    for source in ("schedules", "outcomes", "weather", "planes", "airports", "airlines"):
+        (landing / source).mkdir(parents=True)
+    (landing / "airlines" / "airlines.csv").write_text("code,name\nUA,United\n")
+    given = ["flights", "--lake", shop.lake.root + "3", "--set", f"landing={landing}"]
+    cli = CliRunner()
+    done = cli.invoke(app, ["ingest", *given])
+    assert done.exit_code == 3
+    assert "1 of 1 new files of source 'airlines' were put aside, more than the share of 0.5" in (
+        " ".join(done.stderr.split())
+    )
+    assert "columns differ from those declared" in done.stderr
+    again = cli.invoke(app, ["ingest", *given])
+    assert again.exit_code == 0, "nothing new is no failure"
+    done = cli.invoke(app, ["clean", *given])
+    assert done.exit_code == 1
+    assert "`ingest` has put aside all that it read, 1 files of 'airlines' (for one" in (
+        " ".join(done.stderr.split())
+    )
+    shown = cli.invoke(app, ["quarantine", "files", "flights", "airlines", *given[1:3], "--json"])
+    (row,) = json.loads(shown.stdout)["rows"]
+    assert (row["_source_file"], row["raw"]) == ("airlines/airlines.csv", None)
+    done = cli.invoke(app, ["quarantine", "files", "flights", "airline", *given[1:3]])
+    assert "'airline' is no source of flights" in " ".join(done.stderr.split())
+    done = cli.invoke(app, ["clean", *given, "--entity", "airlines"])
+    assert done.exit_code == 2
+    assert "--entity says what --again makes anew" in done.stderr

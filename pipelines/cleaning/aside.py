@@ -1,0 +1,101 @@
+"""What to say of a run that put more into quarantine than its settings allow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from pipelines.cleaning.batch import Batch
+from pipelines.cleaning.casts import RAW
+from pipelines.cleaning.duplicates import FATE
+from pipelines.lake.read import latest_version, read_at, table_exists
+from pipelines.lake.rows import rows_of
+from pipelines.quality.aside import is_too_much, shown
+from pipelines.quality.rules import REASONS
+
+if TYPE_CHECKING:
+    from pipelines.run import Run
+
+_SHOWN = 3
+
+
+def too_much_aside(
+    run: Run, batches: Mapping[str, Batch], reasons: Mapping[str, Mapping[str, int]]
+) -> str | None:
+    """Say of which entities too much went into quarantine, and why; None where of none.
+
+    All is written by now. `reasons` counts the rows of each reason by entity.
+    """
+    judged = [batch.judgement for batch in batches.values()]
+    is_all = sum(one.rows_in - one.fates["quarantined"] for one in judged) == 0
+
+    def has_none(name: str) -> bool:
+        table = f"silver.{name}"
+        newest = latest_version(run.spark, run.lake, table)
+        return read_at(run.spark, run.lake, table, newest).isEmpty()
+
+    said = [
+        _said(run, batch, reasons.get(name, {}))
+        for name, batch in batches.items()
+        if is_too_much(
+            batch.judgement.fates["quarantined"],
+            batch.judgement.rows_in,
+            batch.entity.max_quarantined,
+            is_fruitless=lambda name=name: is_all or has_none(name),  # type: ignore[misc]
+        )
+    ]
+    return "\n".join(said) or None
+
+
+def _said(run: Run, batch: Batch, reasons: Mapping[str, int]) -> str:
+    name, judgement, pipeline = batch.name, batch.judgement, run.pipeline.name
+    commonest = sorted(reasons.items(), key=lambda one: (-one[1], one[0]))[:_SHOWN]
+    listed = "; ".join(
+        f"{reason} in {count:,} rows{_example(run, batch, reason)}" for reason, count in commonest
+    )
+    more = f"; and {len(reasons) - _SHOWN} more" if len(reasons) > _SHOWN else ""
+    return (
+        f"{judgement.fates['quarantined']:,} of {judgement.rows_in:,} new rows of '{name}' went "
+        f"into quarantine, more than the share of {batch.entity.max_quarantined:g} that "
+        f"`clean.entities.{name}.max_quarantined` allows: {listed}{more}. All rows are written, "
+        f"and `tidemill quarantine show {pipeline} {name} --reason {commonest[0][0]}` shows them. "
+        "Correct the settings under `clean.entities` and run "
+        f"`tidemill clean {pipeline} --again --entity {name}`, or deliver corrected rows; or go "
+        "on as it is: the next run takes what is new."
+    )
+
+
+def _example(run: Run, batch: Batch, reason: str) -> str:
+    """Show a value that has a reason, unless values of its source are protected."""
+    from pyspark.sql import functions as F
+
+    kind, colon, name = reason.partition(":")
+    if not colon:
+        checks = {rule.name: rule.check for rule in batch.entity.rules}
+        return f" (`{checks[reason]}`)" if reason in checks else ""
+    column = batch.entity.columns.get(name)
+    if kind not in ("cast", "outlier") or column is None:
+        return ""
+    if run.pipeline.privacy.sources.get(batch.entity.source):
+        return ""
+    rows = batch.rows.where(F.col(FATE) == "quarantined")
+    rows = rows.where(F.array_contains(REASONS, reason))
+    found = rows.select(F.col(f"{RAW}.`{column.source or name}`").cast("string").alias("v")).head()
+    return "" if found is None else f" (for example {shown(found['v'])} as {column.type})"
+
+
+def all_rejected(run: Run) -> str | None:
+    """Say what `ingest` put aside where that is all it ever read; None where it put nothing."""
+    said = []
+    for name in dict.fromkeys(one.source for one in run.pipeline.clean.entities.values()):
+        if not table_exists(run.spark, run.lake, f"bronze.{name}_rejected"):
+            continue
+        rows = rows_of(run.lake, f"bronze.{name}_rejected", columns=["_source_file", "reason"])
+        if rows:
+            first = rows[0]
+            said.append(
+                f"{len({row['_source_file'] for row in rows}):,} files of '{name}' (for one "
+                f"{first['_source_file']}: {first['reason']}), shown by `tidemill quarantine "
+                f"files {run.pipeline.name} {name}`"
+            )
+    return "; ".join(said) or None
