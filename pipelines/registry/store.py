@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pipelines.errors import SettingsError, TidemillError, TrackingError
+from pipelines.lake.places import in_lake
 from pipelines.lake.storage import as_uri, local_path
 from pipelines.registry.database import make_whole, rebase, sqlite_file
 
@@ -98,12 +99,15 @@ def artifact_root(lake: Lake, uri: str) -> str | None:
     return f"{as_uri(lake.tracking)}/artifacts"
 
 
-def takes_copies(root: str | None, artifact_uri: str) -> bool:
+def takes_copies(lake: Lake, root: str | None, artifact_uri: str) -> bool:
     """Tell whether a run's artifacts are this lake's to write: not another lake's, nor a stray's.
 
-    `root` is what `artifact_root` says.
+    `root` is what `artifact_root` says. A server knows its places, but for those in a lake that its
+    database came from.
     """
-    return root is None or (local_path(root) is not None and artifact_uri.startswith(f"{root}/"))
+    if root is None:
+        return in_lake(lake, artifact_uri) in (artifact_uri, artifact_uri.removeprefix("file://"))
+    return local_path(root) is not None and artifact_uri.startswith(f"{root}/")
 
 
 @contextmanager

@@ -198,9 +198,11 @@ def _copy(client: Any, lake: Lake, run: str, bundle: str) -> str:
     that nobody named.
     """
     artifacts = str(client.get_run(run).info.artifact_uri)
-    if not takes_copies(artifact_root(lake, tracking_uri(lake)), artifacts):
+    root = artifact_root(lake, tracking_uri(lake))
+    if not takes_copies(lake, root, artifacts):
         logger.info("run %s: its artifacts would go to %s; not copied there", run, artifacts)
-        return bundle
+        # A server takes no place on a disk for a version but one among the run's artifacts.
+        return bundle if root else f"runs:/{run}/bundle"
     with tempfile.TemporaryDirectory() as scratch:
         client.log_artifacts(run, str(_fetch(bundle, Path(scratch))), "bundle")
     return f"{artifacts}/bundle"
