@@ -146,8 +146,11 @@ def stored_result(stage: str, run: Run) -> StageResult | None:
     It must run where it never finished, where settings, code or dates have changed since, or
     where a table that it wrote is gone.
     """
-    without_it = f"the stage {stage} then runs again"
-    stored = files.read_json(run.spark, _result_place(stage, run), without_it)
+    try:
+        stored = files.read_json(run.spark, _result_place(stage, run), "the stage runs again")
+    except LakeError as error:
+        logger.warning("%s of run %s runs again: %s", stage, run.run_id, error)
+        return None
     if stored is None or stored["fingerprint"] != _fingerprint(stage, run):
         return None
     result = StageResult(**absolute(run.lake, stored["result"]))

@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -73,18 +74,20 @@ def stop(number: int, by: str = "") -> None:
         os.write(2, f"{show_cursor}tidemill: {said(number, by)}\n".encode())
     _silence()
     with contextlib.suppress(Exception):
-        end_descendants(_close_spark())
+        end_descendants(_close_spark)
     os._exit(128 + number)
 
 
-def end_descendants(grace: float) -> None:
-    """Give all that this process started so many seconds to end, then kill the rest."""
+def end_descendants(ask: Callable[[], float]) -> None:
+    """Ask what this process started to end, give it the seconds that `ask` returns, kill the rest.
+
+    Looked at before: a process whose parent has ended is no descendant of ours any more.
+    """
     import psutil
 
     me = psutil.Process()
     family = me.children(recursive=True)
-    _, alive = psutil.wait_procs(family, timeout=grace)
-    # A process whose parent has ended is no child of ours any more, but stands in `family`.
+    _, alive = psutil.wait_procs(family, timeout=ask())
     for one in {*alive, *me.children(recursive=True)}:
         with contextlib.suppress(psutil.NoSuchProcess):
             one.kill()

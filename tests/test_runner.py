@@ -1,6 +1,7 @@
 import contextlib
 import datetime as dt
 import sys
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
@@ -96,6 +97,14 @@ def test_once_runs_again_where_a_written_table_is_gone(open_test_run, monkeypatc
     run_stage("clean", run, once=True)
     assert len(calls) == 2
     run.spark.range(3).write.format("delta").save(run.lake.path("silver.flights"))
+    run_stage("clean", run, once=True)
+    assert len(calls) == 2
+
+
+def test_once_runs_again_where_the_stored_result_is_torn(open_test_run, stage):
+    calls, run = stage("clean"), open_test_run(run_id="one")
+    run_stage("clean", run, once=True)
+    Path(run.lake.runs("one"), "clean.result.json").write_text('{"fingerprint": ')
     run_stage("clean", run, once=True)
     assert len(calls) == 2
 

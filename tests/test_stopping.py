@@ -171,7 +171,7 @@ def test_descendants_that_do_not_end_by_themselves_are_killed():
         f"subprocess.Popen([sys.executable, '-c', {outer!r}, {inner!r}])\n"
         "me = psutil.Process()\n"
         "while len(family := me.children(recursive=True)) < 2: pass\n"
-        "stopping.end_descendants(0.0)\n"
+        "stopping.end_descendants(lambda: 0.0)\n"
         "gone, alive = psutil.wait_procs(family, timeout=30)\n"
         "print(len([one for one in alive if one.status() != 'zombie']))\n"
     )
