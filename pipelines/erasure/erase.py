@@ -194,7 +194,9 @@ def _mark_bundles(run: Run, record: Record) -> None:
     facts = {"erasure": record.erasure_id, "at": record.started_at}
     for pin in pinned(run.lake):
         found = record.tables.get(pin.table)
-        if found is not None and not pin.files.isdisjoint(found.files):
+        if found is None or not pin.is_trained_on:
+            continue
+        if not pin.files.isdisjoint(found.files):
             record.bundles = sorted({*record.bundles, f"{pin.pipeline}/{pin.run_id}"})
             keep_record(run.lake, record)
             mark_erased(pin.bundle, facts)

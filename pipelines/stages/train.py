@@ -78,6 +78,7 @@ def _reading(run: Run, place: str, tables: dict[str, int]) -> Iterator[None]:
     its ranks, goes on with the same files.
     """
     from pipelines.features.folds import folds_table
+    from pipelines.registry.folder import Folder
     from pipelines.registry.reading import Reading, end_reading, note_reading
 
     folds = folds_table(run.pipeline.normalize.training_set)
@@ -87,6 +88,7 @@ def _reading(run: Run, place: str, tables: dict[str, int]) -> Iterator[None]:
     except TidemillError as error:
         if not isinstance(error, TrainingError):
             end_reading(place)
+            Folder(place).remove("bundle")  # an erasure's mark on it was for what it read till now
         raise
 
 

@@ -96,9 +96,11 @@ def test_a_training_notes_what_it_reads_and_a_refused_one_lets_go(lake, error, i
     expected = nullcontext() if error is None else pytest.raises(error)
     with expected, _reading(run, folder, tables):
         assert reading(folder) == Reading(tables, ("gold.t", "gold.t_folds"))
+        mark_erased(f"{folder}/bundle", {"erasure": "e-1"})  # while it reads
         if error:
             raise error("x")
     assert (reading(folder) is not None) is is_kept
+    assert (erased(f"{folder}/bundle") is not None) is is_kept
 
 
 @pytest.mark.parametrize(
