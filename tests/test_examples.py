@@ -62,7 +62,7 @@ def small_lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("block", BLOCKS)
 def test_the_python_of_a_page_runs_as_it_stands_there(spark, small_lake, block):
-    names: dict[str, object] = {}
+    names: dict[str, object] = {"__name__": "example"}
     exec(compile(block, "a page's example", "exec"), names)
     if "dataset" in names:
         assert sum(len(y) for _, y in names["dataset"]) == 40
