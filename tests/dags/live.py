@@ -33,8 +33,8 @@ def make_project(folder: Path) -> Path:
     for name in (".venv", ".venv-airflow"):
         (folder / name).symlink_to(ROOT / name)
     settings = folder / "conf" / "flights" / "pipeline.yml"
-    quick = "schedule:\n  retries: 1\n  retry_delay_seconds: 1"
-    settings.write_text(settings.read_text().replace("schedule:", quick, 1))
+    quick = "\nschedule:\n  retries: 1\n  retry_delay_seconds: 1\n"
+    settings.write_text(settings.read_text().replace("\nschedule:\n", quick, 1))
     return folder
 
 

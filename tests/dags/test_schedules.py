@@ -17,9 +17,11 @@ def airflow(tmp_path_factory):
     broken = live.project / "conf" / "broken" / "pipeline.yml"
     broken.parent.mkdir()
     broken.write_text("name: broken\nsorces: {}\n")
-    live.start()
-    yield live
-    live.stop()
+    try:
+        live.start()
+        yield live
+    finally:
+        live.stop()
     assert live.processes() == {}
 
 
@@ -147,17 +149,19 @@ def test_a_stop_in_mid_run_ends_everything_and_the_next_start_goes_on(tmp_path, 
     airflow = LiveAirflow(tmp_path)
     hold = airflow.stub / "hold"
     hold.touch()
-    airflow.start()
-    run_id = airflow.trigger("flights_train")
-    airflow.until(lambda: airflow.submitted(run_id))
-    airflow.stop(number)
+    try:
+        airflow.start()
+        run_id = airflow.trigger("flights_train")
+        airflow.until(lambda: airflow.submitted(run_id))
+    finally:
+        airflow.stop(number)
     if number != signal.SIGKILL:
         assert airflow.processes() == {}
     hold.unlink()
     # What a kill has left, the next start ends first.
     left = set(airflow.processes())
-    airflow.start()
     try:
+        airflow.start()
         assert left & set(airflow.processes()) == set()
         assert airflow.ended("flights_train", run_id)["state"] == "success"
         task = airflow.task("flights_train", run_id, "featurize", "success")

@@ -155,7 +155,13 @@ def _timetable(described: DagDescription) -> Any:
         return PartitionedAtRuntime() if described.is_dated else None
     zone = described.timezone
     # Airflow looks at the expression only when it has the whole file, which would fail with it.
-    CoreTimetable(described.schedule, timezone=zone).validate()
+    try:
+        CoreTimetable(described.schedule, timezone=zone).validate()
+    except Exception as error:
+        raise SettingsError(
+            f"`schedule` of {described.dag_id}: '{described.schedule}' is no cron expression: "
+            f"{error} Expected one such as `30 3 * * *`, a preset such as `@daily`, or null."
+        ) from error
     return CronPartitionTimetable(
         described.schedule, timezone=zone, run_offset=-1, key_format="%Y-%m-%d"
     )
