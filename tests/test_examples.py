@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import textwrap
 from pathlib import Path
@@ -14,7 +15,8 @@ from pipelines.config.load import load_pipeline
 from tests.conftest import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
-KEY = {"flight_date": "2013-01-01", "carrier": "UA", "flight": "1", "origin": "EWR"}
+DAY = dt.date(2013, 1, 1)
+KEY = {"flight_date": DAY, "carrier": "UA", "flight": "1", "origin": "EWR"}
 
 
 def python_blocks(text: str) -> list[str]:
@@ -49,7 +51,8 @@ def small_lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for table in ("silver/flights", "gold/flights"):
             write_deltalake(lake / table, pa.table({**keys, "is_late": [1]}), mode="append")
     write_deltalake(lake / "gold" / "flights_training", pa.table(training))
-    write_deltalake(lake / "predictions" / "flights_late", pa.table({**keys, "prediction": [0.5]}))
+    said = {**keys, "scoring_date": [DAY], "prediction": [0.5]}
+    write_deltalake(lake / "predictions" / "flights_late", pa.table(said))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(
         "pipelines.explore.load_pipeline",
