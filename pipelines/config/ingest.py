@@ -139,6 +139,15 @@ class Source(Settings):
         columns = [made[name] for name in columns]
         return {**data, "columns": columns, **({"headers": named | headers} if named else {})}
 
+    def header_of(self, column: str) -> str:
+        """Return what the files call a column."""
+        return self.headers.get(column, column)
+
+    @property
+    def renamed(self) -> dict[str, str]:
+        """Names in the files that are others in the table, each with its column."""
+        return {name: column for column, name in self.headers.items() if name != column}
+
     def columns_of(self, header: Sequence[str]) -> tuple[str, ...]:
         """Return the column of each name in a header, declared or not."""
         named = {name.strip(): column for column, name in self.headers.items()}

@@ -84,7 +84,8 @@ def count_lines(spark: SparkSession, files: Sequence[LandingFile], source: Sourc
     seen = Observation()
     holds = ~F.col("value").rlike(_HOLDS_NOTHING)
     lines = _lines(spark, files).observe(seen, F.count_if(holds).alias("lines"))
-    counted = _as_bytes(lines).mapInArrow(partial(_count, columns=source.columns), _CENSUS)
+    keys = [source.header_of(name) for name in source.columns]
+    counted = _as_bytes(lines).mapInArrow(partial(_count, columns=keys), _CENSUS)
     for link, *figures in counted.collect():
         found[by_link[link]].join(*figures)
     num_lines, answered = int(seen.get["lines"]), sum(one.lines for one in found)
@@ -116,7 +117,7 @@ def read_json(
     spark: SparkSession,
     header: tuple[str, ...],
     found: Sorted,
-    _source: Source,
+    source: Source,
     observed: Observed,
 ) -> DataFrame:
     """Read the files of one set of keys."""
@@ -127,7 +128,8 @@ def read_json(
     # By number: a column of the file may be called as one of these.
     schema = ", ".join(f"`{place}` string" for place in range(len(names)))
     schema += ", _link string, _row bigint, _reason string, _raw string"
-    rows = _as_bytes(_lines(spark, files)).mapInArrow(partial(_take_apart, names=names), schema)
+    keys = [source.header_of(name) for name in names]
+    rows = _as_bytes(_lines(spark, files)).mapInArrow(partial(_take_apart, names=keys), schema)
     values: list[Column] = [F.col(f"`{place}`").alias(name) for place, name in enumerate(names)]
     own = ("_link", "_row", "_reason", "_raw")
     return observed(rows.select(*values, *own)).select(*columns_of(names, found), *own)

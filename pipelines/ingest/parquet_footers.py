@@ -66,12 +66,13 @@ class Footers:
     def _empty(self, file: LandingFile, names: Collection[str]) -> tuple[set[str], set[str]]:
         from py4j.protocol import Py4JError
 
-        left, unsaid = set(names), set[str]()
+        left, unsaid, renamed = set(names), set[str](), self._source.renamed
         try:
             with self._open(file) as reader:
                 for block in reader.getRowGroups():
                     for column in block.getColumns() if left else ():
                         name = str(column.getPath().toDotString()).removesuffix(_LIST)
+                        name = renamed.get(name, name)
                         if name in left:
                             is_empty = _is_empty(column)
                             unsaid.update([name] if is_empty is None else [])
@@ -106,12 +107,15 @@ class Footers:
 
     def _columns(self, schema: Any) -> tuple[tuple[str, ...], tuple[str, ...]] | BadFile:
         fields = [schema.getType(place) for place in range(schema.getFieldCount())]
-        names = tuple(str(field.getName()) for field in fields)
+        renamed = self._source.renamed
+        raw = [str(field.getName()) for field in fields]
+        names = tuple(renamed.get(name, name) for name in raw)
         try:
             judge_names([name for name in names if not is_pandas_index(name)], self._source)
         except BadFile as finding:
             return finding
-        return names, tuple(str(field.toString()) for field in fields)
+        texts = (str(field.toString()) for field in fields)
+        return names, tuple(map(_called, texts, raw, names))
 
     @contextmanager
     def _open(self, file: LandingFile, *, in_range: bool = False) -> Iterator[Any]:
@@ -130,6 +134,14 @@ class Footers:
             yield reader
         finally:
             reader.close()
+
+
+def _called(field: str, raw: str, name: str) -> str:
+    """Return a field as Parquet writes it (`optional int64 its name (...)`), under another name."""
+    if raw == name:
+        return field
+    repeated, kind, rest = field.split(" ", 2)
+    return f"{repeated} {kind} {name}{rest.removeprefix(raw)}"
 
 
 def is_pandas_index(name: str) -> bool:

@@ -24,8 +24,9 @@ _OPTIONS = {
 
 
 def open_parquet(spark: SparkSession, files: Sequence[LandingFile], source: Source) -> DataFrame:
-    """Return the rows of files of one schema, with the types that Spark gives them."""
-    return spark.read.options(**source.options).options(**_OPTIONS).parquet(*paths_of(files))
+    """Return the rows of files of one schema: the table's names, the types Spark gives them."""
+    rows = spark.read.options(**source.options).options(**_OPTIONS).parquet(*paths_of(files))
+    return rows.withColumnsRenamed(source.renamed) if source.renamed else rows
 
 
 def read_parquet(

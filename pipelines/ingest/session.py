@@ -16,6 +16,12 @@ _SETTINGS = {
     "spark.sql.files.maxPartitionNum": str(2**31 - 1),
     # Else a file with one column in nanoseconds, as pandas writes them, can't be read at all.
     "spark.sql.legacy.parquet.nanosAsLong": "true",
+    # Each of these would have rows, files or types passed over or changed, without a finding.
+    "spark.sql.files.ignoreCorruptFiles": "false",
+    "spark.sql.files.ignoreMissingFiles": "false",
+    "spark.sql.parquet.mergeSchema": "false",
+    "spark.sql.parquet.binaryAsString": "false",
+    "spark.sql.caseSensitive": "false",
     # A worker of Python holds so many lines of JSON at a time, however long they are.
     "spark.sql.execution.arrow.maxRecordsPerBatch": "2000",
 }
