@@ -23,7 +23,8 @@ def column_name(name: str, position: int = 1) -> str:
     if made != plain:
         # What ends in a bracket should not end in `_`; what began with `_` before still does.
         begin = 1 if made.startswith("_") and not plain.startswith("_") else 0
-        made = made[begin : len(made) - 1 if made[-1:] == "_" and plain[-1:] != "_" else None]
+        end = len(made) - 1 if made.endswith("_") and not plain.endswith("_") else len(made)
+        made = made[begin:end].strip()
     if not made:
         return f"column_{position}"
     if made.startswith("_"):
