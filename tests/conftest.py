@@ -30,7 +30,10 @@ for _number in (1, 2, 3):
 
 
 # Tests of these folders share what took long to make, so one process runs a folder's tests.
-_SHARED = ("tests/end_to_end", "tests/scoring", "tests/stores", "tests/integration/train")
+_SHARED = (
+    *("tests/end_to_end", "tests/scoring", "tests/serving", "tests/stores"),
+    "tests/integration/train",
+)
 
 
 @pytest.hookimpl(tryfirst=True)

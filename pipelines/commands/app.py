@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import typer
 
-from pipelines.commands import checking, looking, privacy, quarantine, upkeep, whole
+from pipelines.commands import checking, looking, privacy, quarantine, serving, upkeep, whole
 from pipelines.commands.stages import add_stages
 from pipelines.terminal import Group
 
@@ -20,6 +20,7 @@ app = typer.Typer(
 
 _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Whole runs": (whole.run, whole.story, whole.land),
+    "Models as a service": (serving.serve,),
     "Keeping the lake": (upkeep.maintain, upkeep.vacuum, upkeep.reproduce),
     "Personal data": (privacy.erase, privacy.rotate),
     "Looking and checking": (

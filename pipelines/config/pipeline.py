@@ -18,6 +18,7 @@ from pipelines.config.normalize import DateSplit, Normalize
 from pipelines.config.privacy import Privacy, check_marks
 from pipelines.config.schedule import Schedule
 from pipelines.config.score import PREDICTION_COLUMNS, Monitor, Score
+from pipelines.config.serve import Serve
 from pipelines.config.table_rules import References
 from pipelines.config.train import Promote, Train
 from pipelines.errors import nearest
@@ -43,6 +44,7 @@ class Pipeline(Settings):
     promote: Promote
     score: Score
     monitor: Monitor = Monitor()
+    serve: Serve = Serve()
     maintenance: Maintenance = Maintenance()
     schedule: Schedule | None = None
     folder: Path = Field(default=Path(), exclude=True, json_schema_extra={"hidden": True})

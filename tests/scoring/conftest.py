@@ -1,53 +1,16 @@
-"""A small bundle: two inputs, a spec fitted by hand, weights set by hand."""
+"""The small bundle of tests/bundles.py."""
 
 import pytest
 
-from pipelines.features.spec import FeatureSpec, FittedCategory, FittedNumeric
-from pipelines.registry.bundle import Bundle
+from tests.bundles import SPEC, small_bundle
 
 
 @pytest.fixture(scope="session")
 def spec():
-    return FeatureSpec(
-        key=("flight_date", "flight"),
-        date="flight_date",
-        label="is_late",
-        num_rows=10,
-        features=(
-            FittedNumeric(
-                name="distance", column="distance", raw_type="double", center=1000.0, spread=500.0
-            ),
-            FittedCategory(
-                name="carrier", column="carrier", raw_type="string", vocabulary=("UA", "B6")
-            ),
-        ),
-    )
+    return SPEC
 
 
 @pytest.fixture(scope="session")
-def bundle(spec, tmp_path_factory):
+def bundle(tmp_path_factory):
     """A model that gives sigmoid(distance + index of carrier)."""
-    import keras
-
-    distance = keras.Input((), name="distance", dtype="float32")
-    carrier = keras.Input((), name="carrier", dtype="int32")
-    reshape = keras.layers.Reshape((1,))
-    total = reshape(distance) + keras.ops.cast(reshape(carrier), "float32")
-    model = keras.Model(
-        {"distance": distance, "carrier": carrier}, keras.layers.Activation("sigmoid")(total)
-    )
-    file = tmp_path_factory.mktemp("model") / "model.keras"
-    model.save(file)
-    manifest = {
-        "format_version": 1,
-        "run_id": "hand-made",
-        "pipeline": "flights",
-        "tables": {"gold.flights": 0},
-        "split": {
-            "by": "date",
-            "train": ["2013-01-15", "2013-01-15"],
-            "validation": ["2013-01-16", "2013-01-16"],
-            "test": ["2013-01-17", "2013-01-17"],
-        },
-    }
-    return Bundle(manifest=manifest, feature_spec=spec.to_json(), model=file.read_bytes())
+    return small_bundle(tmp_path_factory.mktemp("model"))

@@ -1,0 +1,79 @@
+# ruff: noqa: ARG001 - `--debug` is taken up by its callback, commands never look at it
+"""The command that answers over HTTP."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Annotated
+
+import typer
+
+from pipelines.commands.options import Debug, Env, LakeUri, Name, Options, Set, lake_of
+from pipelines.terminal import set_up_logging
+
+_TOKEN = "TIDEMILL_SERVE_TOKEN"
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_GRACE_SECONDS = 30
+
+
+def serve(
+    pipeline: Name,
+    env: Env = None,
+    lake: LakeUri = None,
+    host: Annotated[
+        str, typer.Option("--host", help=f"Any but loopback needs a token in {_TOKEN}.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535)] = 8080,
+    certificate: Annotated[
+        str | None, typer.Option("--certificate", metavar="FILE", help="TLS certificate (PEM).")
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option("--key", metavar="FILE", help="Its private key (PEM).")
+    ] = None,
+    overrides: Set = None,
+    debug: Debug = False,
+) -> None:
+    """Answer requests with the champion: raw values in, predictions out."""
+    from pipelines.errors import UsageError
+
+    set_up_logging(is_watched=False)
+    token = os.environ.get(_TOKEN) or None
+    if host not in _LOOPBACK and token is None:
+        raise UsageError(
+            f"--host {host} can be reached from other machines, so requests need a token. Put one "
+            f"into the environment as {_TOKEN}, or leave --host out."
+        )
+    if (certificate is None) != (key is None):
+        raise UsageError("--certificate and --key go together; give both, or neither.")
+    options = Options(pipeline, env, lake, tuple(overrides or ()))
+    settings, place = options.pipeline(), lake_of(options)
+
+    import uvicorn
+
+    from pipelines.registry.bundle import load_bundle
+    from pipelines.registry.champion import champion
+    from pipelines.serving.app import make_app
+    from pipelines.serving.models import Champion
+    from pipelines.serving.predictor import Predictor
+
+    threshold = settings.score.decision_threshold
+    held = Champion(
+        lambda: champion(place, settings.score.model),
+        lambda model: Predictor(load_bundle(model.bundle), threshold),
+        settings.serve.reload_seconds,
+    )
+    held.watch()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # The server takes signals itself: it lets requests end, then hands the signal on to these.
+        signal.signal(number, lambda *_: None)
+    uvicorn.run(
+        make_app(held, settings.serve, token),
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )

@@ -1,0 +1,54 @@
+"""What the service's own page says of the model and of each raw column."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipelines.serving.columns import RawColumn
+from pipelines.serving.models import Served
+
+_JSON_TYPES = {"string": "string", "date": "string", "binary": "string", "boolean": "boolean"}
+_WHOLE = ("tinyint", "smallint", "int", "bigint")
+_FORMATS = {"date": "date", "binary": "byte"}
+
+
+def description(served: Served) -> str:
+    """Return the page's text: what answers, and what a prediction is."""
+    meaning = {
+        "binary": "`prediction` is the probability of a yes, `predicted_class` is 1 from "
+        f"{served.predictor.threshold} on.",
+        "classes": "`predicted_class` is the likeliest class, `prediction` its probability, "
+        "`probabilities` those of all classes.",
+        "number": "`prediction` is the number.",
+    }[served.predictor.task]
+    return (
+        f"Answers with the champion of `{served.name}`: version {served.version} when the service "
+        f"started, trained by run `{served.run_id}`. {meaning} Every raw column is needed; a value "
+        "that is not known is null."
+    )
+
+
+def request_schema(served: Served) -> dict[str, Any]:
+    """Return the JSON schema of `/predict`'s body, with a row of nulls as example."""
+    columns = served.predictor.columns
+    row = {
+        "type": "object",
+        "required": [column.name for column in columns],
+        "properties": {column.name: _property(column) for column in columns},
+    }
+    return {
+        "type": "object",
+        "required": ["rows"],
+        "properties": {"rows": {"type": "array", "items": row}},
+        "example": {"rows": [dict.fromkeys([column.name for column in columns])]},
+    }
+
+
+def _property(column: RawColumn) -> dict[str, Any]:
+    kind = column.value_type
+    default = "integer" if kind in _WHOLE else "number"
+    one: dict[str, Any] = {"type": [_JSON_TYPES.get(kind, default), "null"]}
+    if kind in _FORMATS:
+        one["format"] = _FORMATS[kind]
+    found = {"type": ["array", "null"], "items": one} if column.is_list else one
+    return {**found, "description": f"{column.raw_type}: {column.expected}"}

@@ -1,0 +1,137 @@
+"""A bundle as one function: raw feature values in, predictions out.
+
+It needs neither Spark nor a lake, and gives what batch scoring gives for the same raw values: the
+bundle's feature spec, compiled to Keras, stands before the bundle's model in one compiled call.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipelines.config.losses import Task, task_of
+from pipelines.errors import PredictionError
+from pipelines.features.spec import FeatureSpec
+from pipelines.features.to_keras import to_keras
+from pipelines.serving.columns import RawColumn, by_column, encode, raw_columns
+
+if TYPE_CHECKING:
+    from pipelines.registry.bundle import Bundle
+
+Array = npt.NDArray[Any]
+
+_AT_ONCE = 8192
+"""Rows given to the model at once: it bounds how many images are held decoded."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model says of rows, in their order.
+
+    `prediction` float64 (rows,): the probability of a yes, that of the likeliest class, or the
+    number. `predicted_class` int64 (rows,): 0 or 1, or the class; None of numbers.
+    `probabilities` float64 (rows, classes): None unless there are several classes.
+    """
+
+    prediction: Array
+    predicted_class: Array | None = None
+    probabilities: Array | None = None
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return one mapping a row, with plain numbers."""
+        named = {
+            "prediction": self.prediction,
+            "predicted_class": self.predicted_class,
+            "probabilities": self.probabilities,
+        }
+        there = {name: values.tolist() for name, values in named.items() if values is not None}
+        return [
+            dict(zip(there, values, strict=True)) for values in zip(*there.values(), strict=True)
+        ]
+
+
+def said(outputs: Array, task: Task, threshold: float = 0.5) -> Predictions:
+    """Return what a model's outputs (rows, outputs) say: `scoring.prediction_rows` without Spark.
+
+    Of a yes or no: 1 from `threshold` on. Of classes: the likeliest, the first of equals.
+    """
+    if task == "binary":
+        prediction = outputs[:, 0]
+        return Predictions(prediction, (prediction >= threshold).astype(np.int64))
+    if task == "classes":
+        return Predictions(outputs.max(axis=1), outputs.argmax(axis=1), outputs)
+    return Predictions(outputs[:, 0])
+
+
+class Predictor:
+    """A bundle's model with its feature spec, compiled once; calls may come from several threads.
+
+    >>> predictor = Predictor(load_bundle("lake/_models/flights_late/run-7"))  # doctest: +SKIP
+    >>> predictor([{"distance": 2475.0, "carrier": "UA"}]).rows()  # doctest: +SKIP
+    [{'prediction': 0.21, 'predicted_class': 0}]
+    """
+
+    def __init__(self, bundle: Bundle, threshold: float = 0.5) -> None:
+        """Load the model. `threshold` is the probability from which a row counts as a yes."""
+        import tensorflow as tf
+
+        spec = FeatureSpec.from_json(bundle.feature_spec)
+        features, model = to_keras(spec), bundle.load_model()
+        self.columns: list[RawColumn] = raw_columns(spec)
+        """What a row has to have, in the order of the features."""
+        self.run_id = bundle.run_id
+        self.threshold = threshold
+        settings = bundle.manifest.get("settings", {})
+        self.task: Task = task_of(settings.get("loss", "binary_crossentropy"))
+        self._layers = (features, model)  # their tables live as long as they do
+        self._compiled = tf.function(
+            lambda raw: model(features(raw), training=False), reduce_retracing=True
+        )
+
+    def __call__(self, data: Any) -> Predictions:
+        """Predict rows: mappings by name, columns by name, a pandas DataFrame or an Arrow table.
+
+        Columns that the model doesn't know are passed over. Raises PredictionError where one that
+        it needs is missing, or a value is not of its column's type.
+        """
+        columns, num_rows = by_column(data, self.columns)
+        parts = [
+            self._outputs(columns, start, min(start + _AT_ONCE, num_rows))
+            for start in range(0, num_rows, _AT_ONCE)
+        ]
+        outputs = np.concatenate(parts) if parts else np.empty((0, 1))
+        return said(outputs, self.task, self.threshold)
+
+    def warm_up(self) -> None:
+        """Predict a row without any value, so that the first request waits for no compilation."""
+        if not any(column.value_type == "binary" for column in self.columns):
+            self([dict.fromkeys([column.name for column in self.columns])] * 2)
+
+    def _outputs(self, columns: dict[str, Sequence[Any]], start: int, end: int) -> Array:
+        import tensorflow as tf
+
+        raw = encode({name: values[start:end] for name, values in columns.items()}, self.columns)
+        tensors = {
+            name: tf.constant(values, tf.string if values.dtype == object else None)
+            for name, values in raw.items()
+        }
+        try:
+            found: Array = self._compiled(tensors).numpy().astype(np.float64)
+        except tf.errors.InvalidArgumentError as error:
+            # The decoder of images says which of the rows it was given.
+            told = re.search(
+                r"image `([^`]*)` is not decodable, (.*); number of the row", str(error)
+            )
+            if told is None:
+                raise
+            bad = re.search(r"(?s)number of the row.*?(\d+)\]?\s", str(error))
+            row = f"row {start + int(bad[1])}, " if bad else ""
+            raise PredictionError(
+                f"{row}the image `{told[1]}` is not decodable, {told[2]}."
+            ) from error
+        return found

@@ -1,0 +1,80 @@
+"""`tidemill serve` in a process of its own says what `score` wrote into the lake."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import httpx
+import pytest
+
+from pipelines.lake.read import latest_version, read_at
+from tests.end_to_end.conftest import SCORED
+
+pytestmark = [pytest.mark.spark, pytest.mark.tensorflow, pytest.mark.end_to_end]
+
+
+@pytest.fixture
+def service(project, run_all, first_results, tmp_path):
+    """The address of a service over the whole lake; at the end it stops within its grace."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    arguments = ["serve", "flights", "--env", "test", "--lake", run_all.lake.root]
+    main = "from pipelines.cli import main; main()"
+    log = (tmp_path / "log").open("w+")
+    process = subprocess.Popen(
+        [sys.executable, "-c", main, *arguments, "--port", str(port)],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(project)},
+        stdout=log,
+        stderr=log,
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + 300
+        while True:
+            try:
+                httpx.get(f"{address}/ping").raise_for_status()
+                break
+            except httpx.TransportError:
+                assert process.poll() is None, (tmp_path / "log").read_text()
+                assert time.monotonic() < deadline
+                time.sleep(0.5)
+        yield address
+    finally:
+        process.send_signal(signal.SIGTERM)
+        code = process.wait(60)
+        log.close()
+    assert code == 0
+
+
+def test_the_service_says_what_batch_scoring_wrote(spark, run_all, service):
+    lake, date = run_all.lake, run_all.pipeline.featurize.date
+    key = list(run_all.pipeline.featurize.key)
+    features, predictions = (
+        read_at(spark, lake, table, latest_version(spark, lake, table))
+        .where(f"{date} = DATE'{SCORED}'")
+        .orderBy(*key)
+        .toPandas()
+        for table in ("gold.flights", "predictions.flights_late")
+    )
+    rows = features.astype(object).where(features.notna(), None).to_dict("records")
+    asked = [{name: _plain(value) for name, value in row.items()} for row in rows]
+    answer = httpx.post(f"{service}/predict", json={"rows": asked}, timeout=120)
+    assert answer.status_code == 200, answer.text
+    found = answer.json()["predictions"]
+    assert len(found) == len(predictions) > 500
+    assert [one["prediction"] for one in found] == pytest.approx(
+        predictions["prediction"].tolist(), abs=1e-5
+    )
+    assert [one["predicted_class"] for one in found] == predictions["predicted_class"].tolist()
+
+
+def _plain(value):
+    """A value as JSON has it."""
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    return value.item() if hasattr(value, "item") else value
