@@ -77,7 +77,11 @@ class Predictor:
     """
 
     def __init__(self, bundle: Bundle, threshold: float = 0.5) -> None:
-        """Load the model. `threshold` is the probability from which a row counts as a yes."""
+        """Load the model.
+
+        `threshold` is the probability from which a row counts as a yes, where a bundle of an older
+        release says none of its own.
+        """
         import tensorflow as tf
 
         spec = FeatureSpec.from_json(bundle.feature_spec)
@@ -85,7 +89,7 @@ class Predictor:
         self.columns: list[RawColumn] = raw_columns(spec)
         """What a row has to have, in the order of the features."""
         self.run_id = bundle.run_id
-        self.threshold = threshold
+        self.threshold = bundle.decision_threshold or threshold
         settings = bundle.manifest.get("settings", {})
         self.task: Task = task_of(settings.get("loss", "binary_crossentropy"))
         self._layers = (features, model)  # their tables live as long as they do
