@@ -182,8 +182,6 @@ class ScoringError(TidemillError):
 class PredictionError(TidemillError):
     """Raw values can't be predicted with: a column is missing, or a value is not of its type."""
 
-    exit_code = 2
-
 
 def nearest(word: str, known: list[str]) -> str:
     """Return ` Did you mean 'x'?` for the known word nearest to `word`, or an empty string."""

@@ -30,7 +30,9 @@ def test_a_bucket_larger_than_a_file_asks_for_finer_buckets() -> None:
 
 
 def test_buckets_can_not_become_finer_for_ever() -> None:
-    with pytest.raises(FeatureError, match=r"Raise `normalize\.file_rows`, and check that the key"):
+    with pytest.raises(
+        FeatureError, match=r"Raise `normalize\.file_rows`, and check that no two rows"
+    ):
         more_bits(20, 6)
 
 
