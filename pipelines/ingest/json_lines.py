@@ -23,8 +23,8 @@ NO_OBJECT = "the line is no JSON object"
 NO_UTF8 = "bytes that are no UTF-8 text"
 UTF_16 = f"{NO_UTF8}, but UTF-16: deliver JSON in UTF-8"
 OVER_LINES = (
-    "no line of it is a JSON object by itself: one value goes over many lines. Deliver one object "
-    "a line (of `jq`: `-c`)"
+    "one JSON value goes over many lines of it, as in a pretty-printed file. Deliver one object a "
+    "line (of `jq`: `-c`)"
 )
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # What stands in a line that holds no record: blanks, a byte order mark, empty arrays.
 _HOLDS_NOTHING = r"\A\x{FEFF}?[ \t\r]*(\[[ \t\r]*\][ \t\r]*)*\z"
+# Lines that only a value over many lines has.
+_BRACKETS = {"opens": (b"[", b"{"), "closes": (b"]", b"}", b"},", b"];")}
 _CENSUS = "link string, keys array<string>, lines bigint, records bigint, hints array<string>"
 
 
@@ -46,7 +48,9 @@ class Census:
             self.records += 1
             if str(finding) == UTF_16:
                 self.hints.add(UTF_16)
-            elif line.lstrip()[:1] in (b"{", b"["):
+            bare = line.strip()
+            self.hints.update(name for name, ones in _BRACKETS.items() if bare in ones)
+            if bare[:1] in (b"{", b"["):
                 self.hints.add(OVER_LINES)
             return
         self.lines += bool(records)
@@ -64,11 +68,11 @@ class Census:
 
     @property
     def reason(self) -> str | None:
-        """Why the whole file is put aside, if it is: no line of it is a record, all are pieces."""
+        """Why the whole file is put aside, if it is: its lines are pieces of a value."""
         if UTF_16 in self.hints:
             return UTF_16
-        is_in_pieces = OVER_LINES in self.hints and "good" not in self.hints and self.lines > 1
-        return OVER_LINES if is_in_pieces else None
+        has_no_good = OVER_LINES in self.hints and "good" not in self.hints and self.lines > 1
+        return OVER_LINES if has_no_good or _BRACKETS.keys() <= self.hints else None
 
 
 def count_lines(spark: SparkSession, files: Sequence[LandingFile], source: Source) -> list[Census]:
