@@ -97,7 +97,7 @@ def test_bins_are_fitted_and_counted_for_every_kind_of_column(spark):
         "same": (5.0,),
         "flag": (0.0, 1.0),
         "big": (5_820_025.0, 5_820_050.0, 5_820_075.0, 5_820_100.0),
-        "nothing": (),
+        "nothing": None,
         "word": ("missing", "other"),
     }
     assert count_bins(frame, binnings) == {
