@@ -38,17 +38,27 @@ _SHARED = (
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what uses the Spark session, put the longest tests first, keep a file in one process."""
+    """Mark what uses the Spark session, whoever forgot it, and put the longest tests first."""
     for item in items:
         if "spark" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.spark)
-        item.add_marker(pytest.mark.xdist_group(_together(item)))
     items.sort(key=_turn)
 
 
-def _together(item: pytest.Item) -> str:
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Deal out whole files, and whole folders that share a lake, to the processes of `-n`."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Together(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return together(nodeid.partition("::")[0])
+
+    return Together(config, log)
+
+
+def together(file: str) -> str:
     """Return what must run in one process: the test's file, or a folder that shares its lakes."""
-    file = item.path.relative_to(ROOT).as_posix()
     return next((folder for folder in _SHARED if file.startswith(f"{folder}/")), file)
 
 

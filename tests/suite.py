@@ -58,7 +58,7 @@ class Case:
 def parts(reports: Path, slow: bool) -> list[Part]:
     """Return what is run; pytest writes its results into the folder `reports`."""
     select = () if slow else ("-m", "not slow")
-    together = ("-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder")
+    together = ("-n", "2", "--no-loadscope-reorder")
     return [
         Part("lint", ("ruff", "check", ".")),
         Part("format", ("ruff", "format", "--check", ".")),

@@ -92,7 +92,7 @@ def prepare(run: Run, name: str, bronze: Bronze) -> Batch | None:
     if added is None:
         return None
     protection = Protection.of(pipeline, entity.source)
-    new_rows = protect(added.rows, protection)
+    new_rows = with_untyped(protect(added.rows, protection), entity)
     is_snapshot = pipeline.ingest.sources[entity.source].delivery == "full_snapshot"
     seen = before.snapshot if before else None
     consumed = came_from.newest if came_from and added.is_all else None
@@ -110,7 +110,8 @@ def prepare(run: Run, name: str, bronze: Bronze) -> Batch | None:
     has_late = oldest is not None and (latest is None or oldest <= latest)
     if before is not None and has_late and not is_snapshot:
         whole = read_at(run.spark, run.lake, table, bronze.version)
-        whole = protect(whole, protection)  # keys are looked for as silver has them
+        # Keys are looked for as silver has them.
+        whole = with_untyped(protect(whole, protection), entity)
         keys = rows.where(F.col(FATE) == "kept").select(*entity.key).distinct()
         all_rows = treat(whole, name, entity, bounds, snapshot, keys, zone)
         rows = without_outdated(rows, all_rows, entity.key)
@@ -179,6 +180,19 @@ def without_outdated(rows: DataFrame, consumed: DataFrame, key: Sequence[str]) -
     return joined.withColumn(FATE, fate).select(*rows.columns)
 
 
+def with_untyped(bronze: DataFrame, entity: Entity) -> DataFrame:
+    """Add the columns that bronze has no type for yet, as nulls.
+
+    A column of Parquet files has no place in the table before a file brings a value. That the
+    source declares it, the settings have been checked for.
+    """
+    from pyspark.sql import functions as F
+
+    origins = [column.source or name for name, column in entity.columns.items()]
+    lacking = dict.fromkeys(name for name in origins if name not in bronze.columns)
+    return bronze.withColumns({name: F.lit(None) for name in lacking})
+
+
 def no_rows(run: Run, source: Source) -> DataFrame:
     """Return an empty bronze frame: for tables whose source has not delivered yet."""
     types = {"_source_modified_at": "timestamp", "_row": "bigint", "_batch": "bigint"}
@@ -201,7 +215,8 @@ def _fit_where_possible(
         return stored
     bronze = read_at(run.spark, run.lake, f"bronze.{entity.source}", bronze_version)
     bronze = protect(bronze, Protection.of(run.pipeline, entity.source))
-    typed = type_rows(bronze, name, entity, run.pipeline.zone_of(entity.source))
+    zone = run.pipeline.zone_of(entity.source)
+    typed = type_rows(with_untyped(bronze, entity), name, entity, zone)
     fitted = fit_bounds(typed, entity, wanted, bronze_version)
     for column, fit in fitted.items():
         logger.info(

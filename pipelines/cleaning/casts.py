@@ -56,9 +56,11 @@ def cast_columns(df: DataFrame, columns: Mapping[str, Column], zone: str = "UTC"
                 f"column '{name}' is read from '{origin}', which the bronze table lacks; it has "
                 f"{', '.join(origins)}.{nearest(origin, origins)}"
             )
+    # What has no type came in no file.
+    came = [name for name in origins if df.schema[name].dataType.typeName() != "void"]
     # Two steps: what the second one uses several times is computed once.
     present = df.select(
-        F.struct(*[F.col(f"`{name}`") for name in origins]).alias(RAW),
+        F.struct(*[F.col(f"`{name}`") for name in came]).alias(RAW),
         F.col("_source_modified_at").alias(ORDER[0]),
         F.col("_source_file").alias(ORDER[1]),
         F.col("_row").cast("bigint").alias(ORDER[2]),
@@ -95,6 +97,8 @@ def _present(df: DataFrame, name: str, column: Column) -> SparkColumn:
     kind = df.schema[origin].dataType.typeName()
     if kind in ("binary", "array", "map", "struct"):
         return value
+    if kind == "void":
+        return value.cast("string")
     if kind in ("double", "float"):
         value = F.when(~F.isnan(value), value)  # pandas writes a missing number as NaN
     if kind == "string" and column.trim:

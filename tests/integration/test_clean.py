@@ -295,6 +295,20 @@ def test_a_column_that_bronze_gained_reaches_quarantine_and_leaves_silver_alone(
     assert not switch_on_feed(shop.spark, shop.lake, "silver.readings")
 
 
+def test_a_column_that_no_file_has_given_a_type_yet_is_null_until_one_does(shop):
+    columns = {"id": {"type": "int"}, "v": {"type": "double"}, "w": {"type": "int"}}
+    columns["renamed"] = {"type": "timestamp", "source": "t"}
+    shop.deliver([("1", "1"), ("x", "2")])
+    assert went(shop.run(columns=columns)) == {"rows_in": 2, "inserted": 1, "quarantined": 1}
+    bronze = f"delta.`{shop.lake.path('bronze.readings')}`"
+    shop.spark.sql(f"ALTER TABLE {bronze} ADD COLUMNS (w bigint, t timestamp)")
+    shop.deliver([("2", "2"), ("y", "3")], "b.csv", DAY2)
+    assert went(shop.run(columns=columns)) == {"rows_in": 2, "inserted": 1, "quarantined": 1}
+    rows = shop.table("silver.readings").select("id", "w", "renamed").orderBy("id").collect()
+    assert [tuple(row) for row in rows] == [(1, None, None), (2, None, None)]
+    assert dict(shop.table("quarantine.readings").dtypes)["w"] == "bigint"
+
+
 def test_bounds_are_fitted_once_stored_and_reused(shop):
     fence = {
         "method": "iqr", "factor": 1.5, "action": "null",
