@@ -25,7 +25,11 @@ os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 # Spark's JVM lives for minutes on tiny tables: what its second compiler would win, it never earns.
-os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+# Without it Java keeps too little room for compiled code, and throws it away again and again.
+os.environ.setdefault(
+    "SPARK_SUBMIT_OPTS",
+    "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m",
+)
 # Spark's JVM reads keys from the environment that it was started with.
 for _number in (1, 2, 3):
     os.environ[f"TIDEMILL_SECRET_K{_number}"] = f"a key of the tests alone, number {_number}"
