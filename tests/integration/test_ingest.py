@@ -454,26 +454,29 @@ def test_settings_that_no_longer_fit_the_table_stop_the_run(place: Place) -> Non
         place.ingest()
 
 
-def test_rows_of_a_file_cut_in_many_blocks_keep_their_order(place: Place) -> None:
+def test_rows_of_a_file_cut_in_many_pieces_keep_their_order(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipelines.ingest import csv_census, csv_records, opened
     from pipelines.ingest.files import Landing
-    from pipelines.ingest.records import read_records
-    from pipelines.ingest.sorting import sort_by_header
+    from pipelines.ingest.records import read_records, sort_out
 
-    session = place.spark.newSession()
-    session.conf.set("spark.sql.files.maxPartitionBytes", "200")
-    session.conf.set("spark.sql.files.openCostInBytes", "0")
+    monkeypatch.setattr(opened, "CHUNK", 100)
+    monkeypatch.setattr(csv_census, "_PIECE", 200)
+    monkeypatch.setattr(csv_records, "_BYTES_PER_TASK", 400)
     for name in ("one", "two"):
         lines = "".join(f"{number},{'x' * (number % 7)}\n" for number in range(300))
         place.put(f"csv/{name}.csv", f"a,b\n{lines}")
-    landing = Landing.open(session, str(place.landing), "toy")
-    files = landing.list({"csv": CSV})["csv"]
-    found = sort_by_header(files, [("a", "b")] * len(files), CSV)
-    records = read_records(session, found, CSV)
-    assert records.rdd.getNumPartitions() > 10
-    for file in files:
-        rows = records.where(records["_link"].isin(*file.links)).select("a", "_row").collect()
-        assert len({row["_row"] for row in rows}) == 300
-        assert [int(row["a"]) for row in sorted(rows, key=lambda r: r["_row"])] == [*range(300)]
+    landing = Landing.open(place.spark, str(place.landing), "toy")
+    found = sort_out(place.spark, landing.list({"csv": CSV})["csv"], CSV)
+    assert all(len(found.layouts[file].pieces) > 5 for file in found.files)
+    records = read_records(place.spark, found, CSV)
+    assert records.rdd.getNumPartitions() > 5
+    rows = records.select("_number", "a", "_row").collect()
+    for number in range(2):
+        of_file = sorted((row["_row"], int(row["a"])) for row in rows if row["_number"] == number)
+        assert [a for _, a in of_file] == [*range(300)]
+        assert len({row for row, _ in of_file}) == 300
 
 
 def test_the_stage_counts_what_it_took_in_and_twice_changes_nothing(
