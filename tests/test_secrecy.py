@@ -93,10 +93,10 @@ def test_any_text_can_be_hidden_in_and_a_second_time_changes_nothing(text: str):
 def test_secrets_of_the_environment_are_hidden_however_they_are_spelled(monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "s3cret/word")
     monkeypatch.setenv("HTTPS_PROXY", "http://me:prox%2Fword@proxy:3128")
-    monkeypatch.setenv("PWD", "/work/folder")
+    monkeypatch.setenv("PWD", "/srv/folder")
     monkeypatch.setenv("SOME_TOKEN", "x" * 5000)
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", __file__)
-    assert hide(f"/work/folder/x and {__file__}") == f"/work/folder/x and {__file__}"
+    assert hide(f"/srv/folder/x and {__file__}") == f"/srv/folder/x and {__file__}"
     assert hide("tried s3cret/word and s3cret%2Fword, prox/word") == "tried *** and ***, ***"
 
 

@@ -215,7 +215,7 @@ def test_copies_of_bundles_go_to_the_lake_or_beside_the_database(lake, uri, root
 def test_copies_go_to_no_folder_that_is_not_this_lakes() -> None:
     lake, own = Lake("/lake"), "file:///lake/_mlflow/artifacts"
     assert takes_copies(lake, own, f"{own}/flights/1/artifacts")
-    assert not takes_copies(lake, own, "file:///home/me/mlruns/1/2/artifacts")
+    assert not takes_copies(lake, own, "file:///srv/me/mlruns/1/2/artifacts")
     remote = "s3://b/lake/_mlflow/artifacts"
     assert not takes_copies(Lake("s3a://b/lake"), remote, f"{remote}/1")
     for place in ("mlflow-artifacts:/1/2/artifacts", "file:///shared/1/2/artifacts", f"{own}/f/1"):
