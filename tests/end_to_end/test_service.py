@@ -1,5 +1,6 @@
 """`tidemill serve` in a process of its own says what `score` wrote into the lake."""
 
+import math
 import os
 import signal
 import socket
@@ -58,23 +59,24 @@ def test_the_service_says_what_batch_scoring_wrote(spark, run_all, service):
         read_at(spark, lake, table, latest_version(spark, lake, table))
         .where(f"{date} = DATE'{SCORED}'")
         .orderBy(*key)
-        .toPandas()
+        .collect()
         for table in ("gold.flights", "predictions.flights_late")
     )
-    rows = features.astype(object).where(features.notna(), None).to_dict("records")
-    asked = [{name: _plain(value) for name, value in row.items()} for row in rows]
+    asked = [{name: _plain(value) for name, value in row.asDict().items()} for row in features]
     answer = httpx.post(f"{service}/predict", json={"rows": asked}, timeout=120)
     assert answer.status_code == 200, answer.text
     found = answer.json()["predictions"]
     assert len(found) == len(predictions) > 500
     assert [one["prediction"] for one in found] == pytest.approx(
-        predictions["prediction"].tolist(), abs=1e-5
+        [row["prediction"] for row in predictions], abs=1e-5
     )
-    assert [one["predicted_class"] for one in found] == predictions["predicted_class"].tolist()
+    assert [one["predicted_class"] for one in found] == [
+        row["predicted_class"] for row in predictions
+    ]
 
 
 def _plain(value):
     """A value as JSON has it."""
-    if hasattr(value, "isoformat"):
-        return value.isoformat()
-    return value.item() if hasattr(value, "item") else value
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value.isoformat() if hasattr(value, "isoformat") else value
