@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pipelines.cleaning.batch import Batch
-from pipelines.cleaning.casts import RAW
+from pipelines.cleaning.casts import ORDER, RAW
 from pipelines.cleaning.duplicates import FATE
 from pipelines.lake.read import latest_version, read_at, table_exists
 from pipelines.lake.rows import rows_of
@@ -79,7 +79,7 @@ def _example(run: Run, batch: Batch, reason: str) -> str:
     if run.pipeline.privacy.sources.get(batch.entity.source):
         return ""
     rows = batch.rows.where(F.col(FATE) == "quarantined")
-    rows = rows.where(F.array_contains(REASONS, reason))
+    rows = rows.where(F.array_contains(REASONS, reason)).orderBy(*ORDER)
     found = rows.select(F.col(f"{RAW}.`{column.source or name}`").cast("string").alias("v")).head()
     return "" if found is None else f" (for example {shown(found['v'])} as {column.type})"
 
