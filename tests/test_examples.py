@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from pipelines.config.load import load_pipeline
+from tests.bundles import small_bundle
 from tests.conftest import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
@@ -49,10 +50,13 @@ def small_lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     keys = {name: [value] for name, value in KEY.items()}
     for _ in range(4):
         for table in ("silver/flights", "gold/flights"):
-            write_deltalake(lake / table, pa.table({**keys, "is_late": [1]}), mode="append")
+            row = {**keys, "distance": [1400.0], "is_late": [1]}
+            write_deltalake(lake / table, pa.table(row), mode="append")
     write_deltalake(lake / "gold" / "flights_training", pa.table(training))
     said = {**keys, "scoring_date": [DAY], "prediction": [0.5]}
     write_deltalake(lake / "predictions" / "flights_late", pa.table(said))
+    bundle = small_bundle(tmp_path)
+    monkeypatch.setattr("pipelines.explore.Explorer.champion", lambda _: bundle)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(
         "pipelines.explore.load_pipeline",
@@ -71,6 +75,8 @@ def test_the_python_of_a_page_runs_as_it_stands_there(spark, small_lake, block):
         assert sum(len(y) for _, y in names["dataset"]) == 40
     if "flights" in names:
         assert names["flights"].predictions().count() >= 1
+    if "predictor" in names:
+        assert len(names["found"].prediction) == len(names["rows"]) == 4
 
 
 def test_examples_are_found_in_lists_too():

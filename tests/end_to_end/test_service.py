@@ -65,7 +65,8 @@ def test_the_service_says_what_batch_scoring_wrote(spark, run_all, service):
     asked = [{name: _plain(value) for name, value in row.asDict().items()} for row in features]
     answer = httpx.post(f"{service}/predict", json={"rows": asked}, timeout=120)
     assert answer.status_code == 200, answer.text
-    found = answer.json()["predictions"]
+    found, version = answer.json()["predictions"], int(answer.json()["model_version"])
+    predictions = [row for row in predictions if row["model_version"] == version]
     assert len(found) == len(predictions) > 500
     assert [one["prediction"] for one in found] == pytest.approx(
         [row["prediction"] for row in predictions], abs=1e-5

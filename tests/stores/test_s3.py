@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.spark, pytest.mark.tensorflow, pytest.mark.filterwarni
 
 
 @pytest.fixture
-def s3_lake(spark, s3_server, bucket) -> Lake:
+def s3_lake(spark, s3_server, bucket, monkeypatch) -> Lake:
     """A lake in the bucket. The suite's session is older than the server, so it is told of it."""
     name = bucket.removeprefix("s3a://")
     settings = spark.sparkContext._jsc.hadoopConfiguration()
@@ -42,6 +42,8 @@ def s3_lake(spark, s3_server, bucket) -> Lake:
         "retry.limit": "2",
     }.items():
         settings.set(f"fs.s3a.bucket.{name}.{key}", value)
+    for key, value in s3_server.items():
+        monkeypatch.setitem(spark.sparkContext.environment, key, value)  # of Python workers
     return Lake(f"{bucket}/lake")
 
 

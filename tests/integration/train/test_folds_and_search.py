@@ -27,7 +27,7 @@ FOLDED = {"folds": 2, "ranks": 1, "epochs": 2}
 def test_folds_are_trained_once_each_and_reported_with_mean_and_deviation(
     training_set, open_run, lake, monkeypatch
 ):
-    from pipelines.registry import tracking
+    from pipelines.registry.store import open_client
     from pipelines.training import launcher
 
     launch, launched = launcher.launch, []
@@ -66,7 +66,7 @@ def test_folds_are_trained_once_each_and_reported_with_mean_and_deviation(
     assert result.read == {TABLE: training_set, f"{TABLE}_folds": 1, "gold.flights": 1}
     assert not Path(lake.training("flights", "folded"), "trials").exists()
 
-    client = tracking._client(lake)
+    client = open_client(lake)
     experiment = client.get_experiment_by_name("flights").experiment_id
     (parent,) = client.search_runs([experiment], "tags.`tidemill.run_id` = 'folded'")
     under = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
@@ -87,7 +87,7 @@ SEARCH = {
 def test_a_search_trains_the_best_settings_and_says_by_how_much_they_won(
     training_set, open_run, lake, monkeypatch
 ):
-    from pipelines.registry import tracking
+    from pipelines.registry.store import open_client
     from pipelines.training import launcher
 
     launch, launched = launcher.launch, []
@@ -117,7 +117,7 @@ def test_a_search_trains_the_best_settings_and_says_by_how_much_they_won(
     assert manifest["settings"]["optimizer"]["learning_rate"] == 0.02
     assert manifest["search"] == found
 
-    client = tracking._client(lake)
+    client = open_client(lake)
     experiment = client.get_experiment_by_name("flights").experiment_id
     (parent,) = client.search_runs([experiment], "tags.`tidemill.run_id` = 'searched'")
     under = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
@@ -126,14 +126,14 @@ def test_a_search_trains_the_best_settings_and_says_by_how_much_they_won(
     assert children["trial-1"].data.params["optimizer.learning_rate"] == "1e-05"
     assert children["trial-2"].data.metrics["validation_roc_auc"] == pytest.approx(areas[1])
     assert parent.data.params["search.best_trial"] == "2"
-    with pytest.raises(TrainingError, match=r"train\.search.*new run id"):
+    with pytest.raises(TrainingError, match=r"train\.search.*--run-id NEW"):
         run_stage("train", open_run("searched", ranks=1, epochs=2))
 
 
 def test_a_search_with_folds_judges_each_trial_by_the_mean_over_them(
     training_set, open_run, lake, monkeypatch
 ):
-    from pipelines.registry import tracking
+    from pipelines.registry.store import open_client
     from pipelines.training import launcher
 
     launch, judged = launcher.launch, []
@@ -155,7 +155,7 @@ def test_a_search_with_folds_judges_each_trial_by_the_mean_over_them(
     assert found["value"] == pytest.approx(folds["metrics"]["roc_auc"]["mean"])
     assert found["trials"][1]["metrics"]["roc_auc"] == found["value"]
 
-    client = tracking._client(lake)
+    client = open_client(lake)
     experiment = client.get_experiment_by_name("flights").experiment_id
     (parent,) = client.search_runs([experiment], "tags.`tidemill.run_id` = 'searched-with-folds'")
     under = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"

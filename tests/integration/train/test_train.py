@@ -56,7 +56,7 @@ def test_a_run_that_finished_is_not_trained_again(trained, open_run, monkeypatch
     before, _ = trained
     assert again.counts == before.counts
     assert again.details == before.details
-    with pytest.raises(TrainingError, match=r"train\.epochs.*new run id"):
+    with pytest.raises(TrainingError, match=r"train\.epochs.*--run-id NEW"):
         run_stage("train", open_run("two-ranks", epochs=9))
 
 
