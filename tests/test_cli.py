@@ -3,6 +3,8 @@ import logging
 import shutil
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -71,6 +73,14 @@ def test_help_names_every_stage(tidemill):
     assert result.exit_code == 0
     assert all(stage in result.stdout for stage in STAGES)
     assert tuple(STAGE_HELP) == STAGES
+
+
+@pytest.mark.parametrize("arguments", [("--version",), ("--version", "clean"), ("--version", "no")])
+def test_the_version_is_that_of_the_package_whatever_comes_behind_it(tidemill, arguments):
+    declared = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
+    result = tidemill(*arguments)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout == f"tidemill {declared['project']['version']}\n"
 
 
 def test_an_unknown_command_is_refused_with_the_nearest(tidemill):

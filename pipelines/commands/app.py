@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Annotated
 
 import typer
 
+import pipelines
 from pipelines.commands import checking, looking, privacy, quarantine, serving, upkeep, whole
 from pipelines.commands.stages import add_stages
 from pipelines.terminal import Group
@@ -15,8 +17,24 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="From raw files to Delta tables, trained Keras models and daily predictions.",
 )
+
+
+def _show_version(is_wanted: bool) -> None:
+    if is_wanted:
+        typer.echo(f"tidemill {pipelines.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def tidemill(
+    version: Annotated[  # noqa: ARG001 - taken up by its callback
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """From raw files to Delta tables, trained Keras models and daily predictions."""
+
 
 _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Whole runs": (whole.run, whole.story, whole.land),
