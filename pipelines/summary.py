@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.config import Pipeline
-from pipelines.errors import TableNotFound
+from pipelines.errors import TableNotFound, TidemillError
 from pipelines.lake.catalog import Lake, Table
 
 if TYPE_CHECKING:
@@ -55,20 +55,31 @@ class Summary:
     model: ModelFacts | None = None
     predictions: str | None = None
     report: str | None = None
+    model_unknown: str = ""
+    """Why it is not known which model is the champion, or how good it is."""
 
 
 def gather(pipeline: Pipeline, lake: Lake) -> Summary:
-    """Read the summary from Delta's logs and the registry. Needs no Spark."""
+    """Read the summary from Delta's logs and the registry. Needs no Spark.
+
+    Where MLflow or the champion's bundle can't be read, the tables are still told of.
+    """
     facts = [found for table in tables_of(pipeline) if (found := _table(lake, table))]
     there = {fact.table: fact for fact in facts}
     quarantine = {name: f"quarantine.{name}" for name in pipeline.clean.entities}
     predictions = f"predictions.{pipeline.score.model}"
+    model, unknown = None, ""
+    try:
+        model = _model(pipeline, lake)
+    except TidemillError as error:
+        unknown = str(error)
     return Summary(
         pipeline=pipeline.name,
         lake=lake.root,
         tables=facts,
         quarantined={n: there[t].num_rows for n, t in quarantine.items() if t in there},
-        model=_model(pipeline, lake),
+        model=model,
+        model_unknown=unknown,
         predictions=lake.path(predictions) if predictions in there else None,
         report=_report(pipeline, lake),
     )
@@ -104,11 +115,10 @@ def _model(pipeline: Pipeline, lake: Lake) -> ModelFacts | None:
     from pipelines.registry.bundle import load_bundle
     from pipelines.registry.calibration import doubts, of_test_split
     from pipelines.registry.champion import find_champion
-    from pipelines.registry.store import own_database
+    from pipelines.registry.store import is_made
 
     # Looking into an MLflow store that isn't there would make one.
-    own = own_database(lake)
-    if own is not None and not own.exists():
+    if not is_made(lake):
         return None
 
     champion = find_champion(lake, pipeline.score.model)

@@ -295,3 +295,19 @@ def test_help_imports_nothing_heavy(project):
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=project, check=True
     )
     assert done.stdout == "[]\n"
+
+
+def test_a_summary_without_mlflow_tells_of_the_tables_and_fails_in_one_line(
+    tidemill, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://alice:hunter2-hunter2@127.0.0.1:1")
+    result = tidemill("summary", "flights", "--lake", tmp_path, "--json")
+    assert result.exit_code == 1
+    lines = [line for line in result.stderr.splitlines() if " WARNING " not in line]
+    assert len(lines) == 1
+    assert lines[0].startswith(
+        "tidemill: the champion is not known: MLflow at http://***@127.0.0.1"
+    )
+    told = json.loads(result.stdout)
+    assert told["tables"] == []
+    assert f"tidemill: the champion is not known: {told['model_unknown']}" == lines[0]

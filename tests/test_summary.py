@@ -42,6 +42,34 @@ def test_the_newest_report_is_found(flights, lake, tmp_path):
     assert gather(flights, lake).report == str(folder / "2013-12-31.html")
 
 
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("http://alice:hunter2-hunter2@127.0.0.1:1", "MLflow at http://***@127.0.0.1:1 does not"),
+        ("postgresql://bob:hunter2-hunter2@127.0.0.1:1/db", "postgresql://***@127.0.0.1:1/db"),
+        ("htp://x", "unsupported URI 'htp://x'"),
+    ],
+)
+def test_tables_are_told_of_also_where_mlflow_does_not_answer(
+    flights, lake, monkeypatch, address, said
+):
+    write_deltalake(lake.path("silver.flights"), pa.table({"flight": [1, 2]}))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    found = gather(flights, lake)
+    assert found.tables == [TableFacts("silver.flights", 0, 2)]
+    assert found.model is None
+    assert said in found.model_unknown
+    assert "hunter2" not in found.model_unknown
+
+
+@pytest.mark.parametrize("address", ["sqlite:///{}/x/mlflow.db", "file://{}/runs", "{}/runs"])
+def test_looking_makes_no_store_where_none_is(flights, lake, monkeypatch, tmp_path, address):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address.format(tmp_path / "not there"))
+    found = gather(flights, lake)
+    assert (found.model, found.model_unknown) == (None, "")
+    assert not (tmp_path / "not there").exists()
+
+
 def test_the_closing_table_shows_rows_metrics_and_places():
     model = ModelFacts(
         *("flights_late", 2, "run", "/lake/bundle"),

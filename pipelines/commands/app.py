@@ -28,7 +28,7 @@ def _show_version(is_wanted: bool) -> None:
 
 @app.callback()
 def tidemill(
-    version: Annotated[  # noqa: ARG001 - taken up by its callback
+    version: Annotated[
         bool,
         typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version."),
     ] = False,

@@ -26,11 +26,14 @@ if TYPE_CHECKING:
 
 
 def gather(options: Options) -> Any:
-    """Return the summary of the pipeline's lake."""
+    """Return the summary of the pipeline's lake; say on stderr what could not be looked up."""
     from pipelines.summary import gather
 
     with results_only():
-        return gather(options.pipeline(), lake_of(options))
+        found = gather(options.pipeline(), lake_of(options))
+    if found.model_unknown:
+        typer.echo(f"tidemill: the champion is not known: {found.model_unknown}", err=True)
+    return found
 
 
 def show(found: Any) -> None:
@@ -59,6 +62,8 @@ def summary(
         print_json(asdict(found))
     else:
         show(found)
+    if found.model_unknown:
+        raise typer.Exit(1)
 
 
 def runs(

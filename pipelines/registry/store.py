@@ -62,6 +62,15 @@ def own_database(lake: Lake) -> Path | None:
     return None if folder is None or os.environ.get(VARIABLE) else folder / "mlflow.db"
 
 
+def is_made(lake: Lake) -> bool:
+    """Tell whether MLflow's records are there, as far as that can be told without asking them."""
+    uri = tracking_uri(lake)
+    file = sqlite_file(uri)
+    if file is None and urlsplit(uri).scheme in ("", "file"):
+        file = local_path(uri)
+    return file is None or file.exists()
+
+
 def ready(lake: Lake) -> None:
     """Reach MLflow, and make its database where there is none yet.
 
