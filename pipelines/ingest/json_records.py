@@ -27,6 +27,11 @@ _BRACKETS = {"opens": (b"[", b"{"), "closes": (b"]", b"}", b"},", b"];")}
 _CENSUS = "link string, keys array<string>, lines bigint, records bigint, hints array<string>"
 
 
+def _is_open(text: bytes) -> bool:
+    """Tell whether more brackets open than close: a value goes on in the next line."""
+    return sum(map(text.count, (b"{", b"["))) > sum(map(text.count, (b"}", b"]")))
+
+
 @dataclass
 class Census:
     """What the lines of a file hold: `records` counts those that are put aside, too."""
@@ -50,7 +55,7 @@ class Census:
                 self.hints.add(UTF_16)
             bare = line.strip()
             self.hints.update(name for name, ones in _BRACKETS.items() if bare in ones)
-            if bare[:1] in (b"{", b"["):
+            if bare[:1] in (b"{", b"[") and _is_open(bare):
                 self.hints.add(OVER_LINES)
             return
         self.lines += bool(records)

@@ -38,3 +38,10 @@ def test_a_file_in_utf_16_is_put_aside_whole():
 def test_lines_that_are_no_json_are_no_reason_to_put_a_whole_file_aside():
     assert judge_keys(counted('{"a":1}\n{"a":\n'), SOURCE) == ("a", "b")
     assert judge_keys(counted("text\nmore text\n"), SOURCE) == ("a", "b")
+    # Each line closes what it opens: no value goes over lines.
+    assert judge_keys(counted('{"a":01}\n{"a":"\\ud800"}\n["x"]\n'), SOURCE) == ("a", "b")
+
+
+@pytest.mark.parametrize("content", ['{"a": {"c": 1},\n"b": [1]}\n', "[[1, 2],\n[3]]"])
+def test_a_value_that_opens_and_closes_amid_lines_goes_over_them(content):
+    assert judge_keys(counted(content), SOURCE) == OVER_LINES

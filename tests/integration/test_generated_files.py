@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.config.ingest import Source
+from pipelines.ingest.json_lines import OVER_LINES
 from tests.integration.test_ingest import T0, Place
 
 pytestmark = [
@@ -167,7 +168,11 @@ def check(place: Place, num_json: int, num_parquet: int) -> None:
             rows[f"{kind}/{number}.parquet"] = parquet_file(drawn, file, kind)
             os.utime(file, (T0, T0))
     outcomes = place.ingest()
-    assert {path: why for one in outcomes.values() for path, why in one.rejected.items()} == {}
+    # A file without one whole record, whose last lines begin a value, is put aside as a whole.
+    for path in {path for one in outcomes.values() for path in one.rejected}:
+        assert outcomes["json"].rejected[path] == OVER_LINES
+        assert "{" in broken.pop(path)
+        assert rows.pop(path) == []
 
     found: dict[str, list[Any]] = defaultdict(list)
     for row in place.table("json").orderBy("_source_file", "_row").collect():
