@@ -36,8 +36,9 @@ def content(root: Path) -> dict[str, Any]:
         for place in sorted((root / layer).glob("*/_delta_log")):
             table = f"{layer}.{place.parent.name}"
             found[table] = _stages(lake) if table == "monitoring.runs" else _rows(lake, table)
+    names = {_id(root, table): table for table in found}
     for file in sorted((root / "_state").rglob("*.json")):
-        found[str(file.relative_to(root))] = _state(file)
+        found[str(file.relative_to(root))] = _named(_state(file), names)
     for file in sorted((root / "_training").rglob("*.keras")):
         found.setdefault("weights", []).append(_weights(file))
     database = root / "_mlflow" / "mlflow.db"
@@ -68,6 +69,23 @@ def _state(file: Path) -> Any:
         # `last` says how the last run got there, which is not the same after a kill.
         return {key: stored[key] for key in ("bronze_version", "snapshot")}
     return stored if "ingest" not in file.parts else sorted(f["path"] for f in stored["files"])
+
+
+def _id(root: Path, table: str) -> str:
+    """Return a table's id, which the run that made it drew by lot."""
+    commits = sorted(Path(Lake(str(root)).path(table), "_delta_log").glob("*.json"))
+    lines = [line for one in commits for line in one.read_text().split("\n")]
+    found = [json.loads(line)["metaData"]["id"] for line in lines if line.startswith('{"metaData"')]
+    return str(found[-1]) if found else ""
+
+
+def _named(value: Any, names: dict[str, str]) -> Any:
+    """Return nested JSON values with tables' names in the place of their ids."""
+    if isinstance(value, dict):
+        return {key: _named(one, names) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_named(one, names) for one in value]
+    return names.get(value, value) if isinstance(value, str) else value
 
 
 def _weights(file: Path) -> str:
