@@ -23,6 +23,8 @@ DEEPEST = 50
 _SHOWN = 120
 _ODD_NUMBER = re.compile(r"[-+]?(0[0-7_]+|\d[\d_]*(:[0-5]?\d)+(\.[\d_]*)?)")
 _OTHER_BREAKS = {"\x85": r"\x85", "\u2028": r"\u2028", "\u2029": r"\u2029"}
+_HALF = re.compile(r"[\ud800-\udfff]")
+_LINE_END = re.compile(r"[\r\n]")
 _AFTER_COMMENT_SIGN = re.compile(r"[ \t]+#[^\s#]")
 
 
@@ -53,7 +55,7 @@ class Loader(yaml.SafeLoader):
 
     def rest_of_line(self, mark: Any) -> str:
         """Return what stands on a mark's line from the mark on."""
-        return re.split(r"[\r\n]", self.text[mark.index :], maxsplit=1)[0].strip()
+        return _rest_of_line(self.text, mark.index).strip()
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         """Make one node, unless it lies too deep."""
@@ -115,6 +117,11 @@ class Loader(yaml.SafeLoader):
                 f"{self.place(node.start_mark)}: {said}. If `{shown}` is text, quote it: "
                 f"{quoted(shown)}."
             ) from error
+        if isinstance(value, str) and (half := _HALF.search(value)):
+            raise SettingsError(
+                f"{self.place(node.start_mark)}: `\\u{ord(half.group()):x}` is half of a character "
+                "and no text. Write the character itself, or all of it as `\\U` and eight digits."
+            )
         if node.style is None and isinstance(value, int | float) and not isinstance(value, bool):
             self._check_number_is_meant(node, value)
         return value
@@ -135,15 +142,21 @@ class Loader(yaml.SafeLoader):
     def _check_comment(self, node: yaml.ScalarNode) -> None:
         """Refuse `Flight #5`: a comment without a space is likelier to be text that was cut."""
         begin, end = node.start_mark.index, node.end_mark.index
-        rest = re.split(r"[\r\n]", self.text[end:], maxsplit=1)[0]
         is_text = node.tag == "tag:yaml.org,2002:str" or end == begin
-        if is_text and _AFTER_COMMENT_SIGN.match(rest):
+        if is_text and _AFTER_COMMENT_SIGN.match(self.text, end):
+            rest = _rest_of_line(self.text, end)
             whole = f"{node.value}{rest.rstrip()}".strip()
             raise SettingsError(
                 f"{self.place(node.start_mark)}: YAML takes `{rest.strip()}` for a comment, and "
                 f"what stands before it for the value. If it is text, quote it: {quoted(whole)}; "
                 "for a comment, put a space behind the `#`."
             )
+
+
+def _rest_of_line(text: str, index: int) -> str:
+    # A slice of all that follows, for each value of a file, would take minutes.
+    end = _LINE_END.search(text, index)
+    return text[index : end.start() if end else len(text)]
 
 
 def _check_text(text: str, name: str) -> None:

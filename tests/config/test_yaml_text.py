@@ -171,6 +171,28 @@ def test_aliases_are_counted_so_that_a_bomb_of_them_ends(text):
     assert "the file holds more than 100,000 values, counting what aliases" in said(text)
 
 
+@pytest.mark.timeout(120)  # seconds are enough; what looks at the rest of the file each time hangs
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: [" + ",".join(f"&n{number} x" for number in range(60_000)) + "]",
+        "a: [" + ",".join("x" for _ in range(90_000)) + "]",
+        "a:\n" + "".join(f"- x{number}\n" for number in range(90_000)),
+    ],
+    ids=["names", "one line", "many lines"],
+)
+def test_a_file_as_large_as_one_may_be_is_read_in_one_go(text):
+    assert len(read_document(text, FILE).values["a"]) >= 60_000
+
+
+@pytest.mark.parametrize("half", ["\\ud800", "\\udc00 and more", "x\\udfff"])
+def test_half_a_character_is_no_text(half):
+    place = f"{FILE}:2: `"
+    assert said(f'b: 1\na: "{half}"').startswith(place)
+    assert said(f'b: 1\n"{half}": 1').startswith(place)
+    assert "half of a character" in said(f'b: 1\na: "{half}"')
+
+
 def test_aliases_as_people_use_them_are_read():
     values = read_document("a: &a {x: 1}\nb: *a\nc: {<<: *a, y: 2}\n", FILE).values
     assert values == {"a": {"x": 1}, "b": {"x": 1}, "c": {"x": 1, "y": 2}}
