@@ -6,7 +6,17 @@ command line turns a `TidemillError` into one message and its `exit_code`, witho
 
 from __future__ import annotations
 
+import os
+
 from pipelines.secrecy import hide
+
+DEBUG = "TIDEMILL_DEBUG"
+"""Variable that asks for stack traces, here and in what is started from here."""
+
+
+def wants_traces() -> bool:
+    """Tell whether stack traces are wanted (`--debug`)."""
+    return os.environ.get(DEBUG, "") not in ("", "0")
 
 
 class TidemillError(Exception):

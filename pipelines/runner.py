@@ -10,7 +10,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import ModuleType
@@ -33,12 +33,13 @@ from pipelines.lake.commit import sign_commits
 from pipelines.lake.lock import write_lock
 from pipelines.lake.places import absolute, relative
 from pipelines.lake.session import spark_session
+from pipelines.lake.spark_log import failures_untold
 from pipelines.lake.tenant import confine_links
 from pipelines.lineage.attempts import Attempt, record_failed, record_stopped
 from pipelines.lineage.equations import check_equations
 from pipelines.lineage.records import Hashes, RunRecord, keep
 from pipelines.run import Progress, Run, StageResult, Stopwatch, new_run_id, resolve_place
-from pipelines.user_errors import user_errors
+from pipelines.user_errors import may_quote_clear_values, user_errors
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -191,7 +192,7 @@ def _attempt(stage: str, run: Run, module: ModuleType) -> StageResult:
     attempt = Attempt.of(run, stage, started_at, hashes)
     attempt.begin(run)
     try:
-        with user_errors(stage, run):
+        with user_errors(stage, run), _spark_quiet(stage, run):
             result: StageResult = module.run(run)
             check_equations(result)
     except Exception as error:
@@ -220,6 +221,11 @@ def one_at_a_time(stage: str, run: Run) -> Iterator[None]:
         place = run.lake.checkpoint(run.pipeline.name, stage, "all")
     with write_lock(place, _PATIENCE_SECONDS, f"{stage} of run {run.run_id}"):
         yield
+
+
+def _spark_quiet(stage: str, run: Run) -> AbstractContextManager[None]:
+    """Have Spark's log leave to us what is to be told of jobs that fail."""
+    return failures_untold(run.spark, always=may_quote_clear_values(stage, run))
 
 
 def _result_place(stage: str, run: Run) -> str:

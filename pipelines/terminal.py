@@ -16,11 +16,10 @@ import typer
 from typer.core import TyperGroup
 
 from pipelines import stopping
-from pipelines.errors import TidemillError, nearest
+from pipelines.errors import DEBUG, TidemillError, nearest, wants_traces
 from pipelines.secrecy import hide, hide_in_logs
 
 STOPPED = 130
-_DEBUG = "TIDEMILL_DEBUG"
 
 
 class Group(TyperGroup):
@@ -49,14 +48,14 @@ class Group(TyperGroup):
                 raise _wrong_usage(error) or error from error
             message = (
                 f"unexpected {type(error).__name__}: {_headline(error)[:300]}\n"
-                f"The stack trace is shown with --debug (or {_DEBUG}=1)."
+                f"The stack trace is shown with --debug (or {DEBUG}=1)."
             )
             raise _end(message, 1) from error
 
 
 def _end(message: str, exit_code: int) -> typer.Exit:
     """Show an error, with its trace if wanted; return what ends the command."""
-    if os.environ.get(_DEBUG, "") not in ("", "0"):
+    if wants_traces():
         sys.stderr.write(hide(traceback.format_exc()))
     typer.echo(f"tidemill: {hide(message)}", err=True)
     return typer.Exit(exit_code)
@@ -89,7 +88,7 @@ def _headline(error: Exception) -> str:
 def want_traces(is_wanted: bool) -> bool:
     """Remember that stack traces are wanted, here and in what is started from here."""
     if is_wanted:
-        os.environ[_DEBUG] = "1"
+        os.environ[DEBUG] = "1"
     return is_wanted
 
 
@@ -116,7 +115,7 @@ def set_up_logging(*, is_watched: bool) -> None:
     wanted.
     """
     hide_in_logs()
-    is_debug = os.environ.get(_DEBUG, "") not in ("", "0")
+    is_debug = wants_traces()
     handler = _Stderr()
     handler.setFormatter(
         logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", datefmt="%H:%M:%S")

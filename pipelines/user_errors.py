@@ -54,12 +54,21 @@ def user_errors(stage: str, run: Run) -> Iterator[None]:
         ) from error
     except Exception as error:
         translated = _translate(error, stage, run)
-        if _may_quote_values(error, stage, run):
+        is_sparks = type(error).__module__.startswith(_SPARKS)
+        if is_sparks and may_quote_clear_values(stage, run):
             # Not even the trace that --debug shows may have it.
             raise translated or _unquoted(error, stage) from None
         if translated is None:
             raise
         raise translated from error
+
+
+def may_quote_clear_values(stage: str, run: Run) -> bool:
+    """Tell whether what Spark says of a stage could quote a clear value of a marked column.
+
+    Only `ingest` and `clean` read such. An SQL expression is refused before it meets a row.
+    """
+    return stage in ("ingest", "clean") and bool(run.pipeline.privacy.sources)
 
 
 def _told_by_worker(text: str) -> TidemillError | None:
@@ -72,15 +81,6 @@ def _told_by_worker(text: str) -> TidemillError | None:
     if not (isinstance(kind, type) and issubclass(kind, TidemillError)):
         return None
     return kind(message.strip())
-
-
-def _may_quote_values(error: Exception, stage: str, run: Run) -> bool:
-    """Tell whether Spark's message could quote a clear value of a marked column.
-
-    Only `ingest` and `clean` read such. An SQL expression is refused before it meets a row.
-    """
-    is_clear = stage in ("ingest", "clean") and bool(run.pipeline.privacy.sources)
-    return is_clear and type(error).__module__.startswith(_SPARKS)
 
 
 def _unquoted(error: Exception, stage: str) -> LakeError:
