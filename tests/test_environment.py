@@ -23,6 +23,7 @@ FAKE_PYTHON = """#!/bin/bash
 case "$*" in
     *sys.version_info*) echo "${FAKE_VERSION:-3.11.9}" ;;
     "-c import ensurepip, venv") ;;
+    *sys._base_executable*) command -v "$0" ;;
     "-m venv "*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" && echo venv >>"$CALLS" ;;
     *) echo "$2 $3 ${*: -1}" >>"$CALLS" && [[ "$*" != *"${FAILS_ON:-nothing}"* ]] ;;
 esac
@@ -201,6 +202,23 @@ def prerequisite(function: str, **env: str) -> tuple[int, str]:
         ["/bin/bash", "-c", command], env=env, capture_output=True, text=True, check=False
     )
     return done.returncode, done.stderr
+
+
+def test_an_environment_is_made_by_no_python_of_an_environment(tmp_path):
+    # `make` puts ours first on the path, and one that is made anew is removed first.
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "old"], check=True)
+    command = f"source {ENVIRONMENT / 'prerequisites.sh'}; find_python"
+    done = subprocess.run(
+        ["/bin/bash", "-c", command],
+        env={"PATH": f"{tmp_path / 'old' / 'bin'}{os.pathsep}{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = Path(done.stdout.strip())
+    assert found.is_file()
+    assert not found.is_relative_to(tmp_path)
+    assert not found.is_relative_to(sys.prefix)
 
 
 def test_no_compiler_is_said_in_one_line(tmp_path):

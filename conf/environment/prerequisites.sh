@@ -7,7 +7,9 @@ die() {
     exit 1
 }
 
-# Print the path of a Python 3.11 that can make environments.
+# Print the path of a Python 3.11 that can make environments. Of an environment's own Python (one may
+# be activated, `make` puts ours first on the path) it is the one that this was made from: an
+# environment that is made anew is removed first.
 find_python() {
     local candidate version found=""
     for candidate in ${PYTHON:+"$PYTHON"} python3.11 python3; do
@@ -15,7 +17,7 @@ find_python() {
         if [[ $version == 3.11.* ]]; then
             "$candidate" -c 'import ensurepip, venv' 2>/dev/null ||
                 die "Python $version cannot make environments (no venv). Get it: sudo apt-get install python3.11-venv"
-            command -v "$candidate"
+            "$candidate" -c 'import sys; print(sys._base_executable)'
             return
         fi
         found+="${found:+, }$candidate is $version"
