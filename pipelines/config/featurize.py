@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from pipelines.config.base import Names, Settings
-from pipelines.config.names import TableName
+from pipelines.config.names import PathBelow, TableName
 from pipelines.config.sql_text import Expression
 from pipelines.config.table_rules import TableRule
 from pipelines.errors import nearest
@@ -55,7 +55,7 @@ class Featurize(Settings):
     """Settings of the stage `featurize`, which writes `gold.<table>`."""
 
     table: TableName
-    sql: tuple[str, ...] = ()
+    sql: tuple[PathBelow, ...] = ()
     """SQL files in the pipeline's folder, run in order. All but the last define a view of the
     file's name for those that follow; the last one gives the feature rows. They know `:since` and
     `:until`, the first and last day asked for, and `:timezone`, the pipeline's."""

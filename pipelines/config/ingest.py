@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from pipelines.config.base import Settings, known_zone
 from pipelines.config.column_names import QUARANTINE_S_OWN, column_name, column_names
-from pipelines.config.names import TableName
+from pipelines.config.names import PathBelow, TableName
 from pipelines.config.reader_options import check_options
 
 _DATABASES = (
@@ -82,7 +82,7 @@ class Jdbc(Settings):
 class Source(Settings):
     """One kind of landing file, or a database table; it fills the table `bronze.<source>`."""
 
-    path: str = ""
+    path: PathBelow = ""
     """Folder or glob below the landing folder."""
     jdbc: Jdbc | None = None
     """The database table to read, in place of files."""

@@ -14,6 +14,7 @@ from pipelines.config.featurize import Featurize
 from pipelines.config.ingest import Ingest
 from pipelines.config.losses import METRICS
 from pipelines.config.maintenance import Maintenance
+from pipelines.config.names import Place
 from pipelines.config.normalize import DateSplit, Normalize
 from pipelines.config.privacy import Privacy, check_marks
 from pipelines.config.schedule import Schedule
@@ -31,9 +32,9 @@ class Pipeline(Settings):
     description: str = ""
     timezone: str = "UTC"
     """IANA name of the zone whose days `*_date` columns count, and of times without an offset."""
-    lake: str = "data/lake"
+    lake: Place = "data/lake"
     """URI or folder of the lake; a relative path starts at the project's root."""
-    landing: str
+    landing: Place
     """URI or folder of the landing files; likewise."""
     privacy: Privacy = Privacy()
     ingest: Ingest

@@ -101,6 +101,31 @@ def test_what_becomes_a_table_has_no_name_that_leads_elsewhere(shop, shop_yml, n
             load_pipeline("shop", root=shop(shop_yml.replace(old, new)))
 
 
+@pytest.mark.parametrize("place", ["", " ", "a\\0b", "a\\nb", "\\x7f", "s3a://b/\\r"])
+@pytest.mark.parametrize("setting", ["lake", "landing"])
+def test_a_place_has_a_name_and_no_control_characters(shop, setting, place):
+    with pytest.raises(SettingsError, match=rf"{setting}: .*(names no folder|holds the character)"):
+        load_pipeline("shop", overrides=[f'{setting}="{place}"'], root=shop())
+
+
+def test_an_empty_lake_of_the_command_line_is_no_folder(shop):
+    with pytest.raises(SettingsError, match=r"^--lake : lake: .*is a variable of the shell not"):
+        load_pipeline("shop", lake="", root=shop())
+
+
+@pytest.mark.parametrize("path", ["a\\0b", "a\\nb"])
+@pytest.mark.parametrize("setting", ["ingest.sources.orders.path", "featurize.sql"])
+def test_no_path_below_a_place_has_control_characters(shop, setting, path):
+    value = f'["{path}"]' if setting.endswith("sql") else f'"{path}"'
+    with pytest.raises(SettingsError, match=rf"{setting}.*holds the character U\+000"):
+        load_pipeline("shop", overrides=[f"{setting}={value}"], root=shop())
+
+
+@pytest.mark.parametrize("place", [".", "a b", "50%", "ü", "s3a://bucket/x", "file:/x", "~/x"])
+def test_other_names_of_places_are_taken(shop, place):
+    assert load_pipeline("shop", lake=place, root=shop()).lake == place
+
+
 @pytest.mark.parametrize("name", ["orders", "flights_2013", "Umsätze", "x" * 100])
 def test_names_of_letters_digits_and_underscores_are_taken(shop, name):
     pipeline = load_pipeline("shop", overrides=[f"normalize.training_set={name}"], root=shop())
