@@ -16,6 +16,7 @@ import importlib.machinery
 import importlib.util
 import json
 import sys
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -75,18 +76,19 @@ def own_code(function: str | None) -> OwnCode | None:
     sources: dict[str, str] = {}
     waiting = [module]
     seen: set[str] = set()
+    files = _Files(root)
     while waiting:
         name = waiting.pop()
         if name in seen or not _is_own(name, top, root):
             continue
         seen.add(name)
         waiting += [name.rpartition(".")[0]] if "." in name else []
-        file = _file_of(name, root)
+        file = files.of(name)
         if file is None:
             continue
-        text = importlib.util.decode_source(file.read_bytes())
-        sources[str(file.relative_to(root))] = text
-        waiting += _imported(text, name, is_package=file.name == "__init__.py")
+        text = importlib.util.decode_source(files.read(file))
+        sources[file] = text
+        waiting += _imported(text, name, is_package=file.endswith("__init__.py"))
     is_there = any(_module_of(name) == module for name in sources)
     return OwnCode(module, sources, str(root)) if is_there else None
 
@@ -154,7 +156,10 @@ def is_installed(folder: Path) -> bool:
 
 
 def _root_of(top: str) -> Path | None:
-    """Return the folder of the path that a module or package lies in, without importing it."""
+    """Return the part of the path that has a module or package, without importing it.
+
+    That is a folder or a zip file. A link to a file elsewhere lies where the link does.
+    """
     if top == _OURS or top in sys.stdlib_module_names:
         return None
     try:
@@ -164,8 +169,8 @@ def _root_of(top: str) -> Path | None:
     if spec is None:
         return None
     if spec.submodule_search_locations:
-        return Path(next(iter(spec.submodule_search_locations))).resolve().parent
-    return Path(spec.origin).resolve().parent if spec.origin and spec.has_location else None
+        return Path(next(iter(spec.submodule_search_locations))).parent.resolve()
+    return Path(spec.origin).parent.resolve() if spec.origin and spec.has_location else None
 
 
 def _is_own(name: str, top: str, root: Path) -> bool:
@@ -175,12 +180,22 @@ def _is_own(name: str, top: str, root: Path) -> bool:
     return not is_installed(root) and _root_of(first) == root
 
 
-def _file_of(module: str, root: Path) -> Path | None:
-    base = root.joinpath(*module.split("."))
-    for file in (base / "__init__.py", base.with_name(f"{base.name}.py")):
-        if file.is_file():
-            return file
-    return None
+class _Files:
+    """The source files of a folder or zip file, by their names in it."""
+
+    def __init__(self, root: Path) -> None:
+        self._folder = zipfile.Path(root) if root.is_file() else root
+
+    def of(self, module: str) -> str | None:
+        """Return the name of a module's file, such as `shop/layers.py`."""
+        base = module.replace(".", "/")
+        names = (f"{base}/__init__.py", f"{base}.py")
+        return next((name for name in names if self._folder.joinpath(name).is_file()), None)
+
+    def read(self, name: str) -> bytes:
+        """Return a file's content."""
+        content: bytes = self._folder.joinpath(name).read_bytes()
+        return content
 
 
 def _imported(text: str, module: str, *, is_package: bool) -> list[str]:

@@ -6,6 +6,7 @@ import importlib
 import pickle
 import sys
 import traceback
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,41 @@ def test_a_change_in_an_imported_file_changes_the_digest(tree: Path):
     assert after.digest != before.digest
     changed = [name for name in after.hashes if after.hashes[name] != before.hashes[name]]
     assert changed == ["shop_parts/deep.py"]
+
+
+def test_a_link_lies_where_it_is_on_the_path_wherever_it_leads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for folder in ("path", "releases/v2", "releases/parts"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "path" / "linked_words.py").write_text("")
+    (tmp_path / "releases" / "v2" / "model_of_v2.py").write_text("import linked_words\n")
+    (tmp_path / "releases" / "parts" / "layers.py").write_text("import linked_net\n")
+    (tmp_path / "path" / "linked_net.py").symlink_to(tmp_path / "releases/v2/model_of_v2.py")
+    (tmp_path / "path" / "linked_parts").symlink_to(tmp_path / "releases" / "parts")
+    monkeypatch.syspath_prepend(str(tmp_path / "path"))
+    code = own_code("linked_net:network")
+    assert code is not None
+    assert sorted(code.sources) == ["linked_net.py", "linked_words.py"]
+    code = own_code("linked_parts.layers:network")
+    assert code is not None
+    assert sorted(code.sources) == ["linked_net.py", "linked_parts/layers.py", "linked_words.py"]
+
+
+def test_code_in_a_zip_file_is_read_as_that_of_a_folder(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    expected = own_code("shop_net:network")
+    assert expected is not None
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        for name, text in FILES.items():
+            archive.writestr(name, text)
+            (tmp_path / name).unlink()
+    monkeypatch.syspath_prepend(str(tmp_path / "all.zip"))
+    code = own_code("shop_net:network")
+    assert code == expected
+    with using(code):
+        assert importlib.import_module("shop_words").WORD == "kept"
 
 
 @pytest.mark.parametrize("name", [None, "mlp", "no_such_module:f", "json:dumps", "pipelines.run:x"])

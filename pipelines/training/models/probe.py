@@ -57,6 +57,12 @@ def check_own_model(settings: Train, inputs: Sequence[ModelInput]) -> None:
             "folder": scratch,
         }
         _ask("build", settings.model, asked, path)
+        if code is None and not settings.model.startswith("pipelines."):
+            raise TrainingError(
+                f"the model '{settings.model}' can be built, but there is no source file of its "
+                "module that a bundle could keep. Expected a `.py` file in a folder or a zip file "
+                "of Python's path."
+            )
         _ask("load", settings.model, asked, _without(path, code))
 
 
