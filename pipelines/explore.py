@@ -16,6 +16,7 @@ from pipelines.config import Pipeline
 from pipelines.config.load import load_pipeline
 from pipelines.lake.catalog import Lake, Table
 from pipelines.lake.read import latest_version, read_at
+from pipelines.lake.tables import PipelineTables
 from pipelines.runner import open_run
 from pipelines.summary import gather
 
@@ -72,11 +73,9 @@ class Explorer:
         """
         from pipelines.features.grain import by_feature_date, joined
 
-        settings = self.pipeline.featurize
-        predictions = by_feature_date(
-            self.read(f"predictions.{self.pipeline.score.model}"), settings.date
-        )
-        features = self.read(f"gold.{settings.table}")
+        settings, tables = self.pipeline.featurize, PipelineTables(self.pipeline)
+        predictions = by_feature_date(self.read(str(tables.predictions)), settings.date)
+        features = self.read(str(tables.features))
         label = [settings.label] if settings.label else []
         labels = features.select(*settings.grain, *label)
         return joined(predictions, labels, settings.grain, "left")

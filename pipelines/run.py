@@ -16,6 +16,7 @@ from pipelines.config import Pipeline
 from pipelines.lake import files
 from pipelines.lake.catalog import Lake
 from pipelines.lake.places import absolute, relative
+from pipelines.lake.tables import PipelineTables
 from pipelines.lake.tenant import confine
 from pipelines.secrecy import hide_in
 
@@ -49,6 +50,11 @@ class Run:
     progress: Progress = _ignore
     again: tuple[str, ...] = ()
     """Entities whose tables `clean` makes anew, from all of bronze."""
+
+    @property
+    def tables(self) -> PipelineTables:
+        """The names of the pipeline's tables."""
+        return PipelineTables(self.pipeline)
 
     def resolve(self, stage: str, look: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """Return what this run resolved for `stage`, looking only the first time.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from pipelines.config import Pipeline
 from pipelines.errors import TableNotFound, TidemillError
 from pipelines.lake.catalog import Lake, Table
+from pipelines.lake.tables import PipelineTables, is_rejected, quarantine
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -64,10 +64,11 @@ def gather(pipeline: Pipeline, lake: Lake) -> Summary:
 
     Where MLflow or the champion's bundle can't be read, the tables are still told of.
     """
-    facts = [found for table in tables_of(pipeline) if (found := _table(lake, table))]
+    tables = PipelineTables(pipeline)
+    facts = [found for table in tables.of_data if (found := _table(lake, table))]
     there = {fact.table: fact for fact in facts}
-    quarantine = {name: f"quarantine.{name}" for name in pipeline.clean.entities}
-    predictions = f"predictions.{pipeline.score.model}"
+    kept_out = {name: str(quarantine(name)) for name in pipeline.clean.entities}
+    predictions = str(tables.predictions)
     model, unknown = None, ""
     try:
         model = _model(pipeline, lake)
@@ -77,28 +78,12 @@ def gather(pipeline: Pipeline, lake: Lake) -> Summary:
         pipeline=pipeline.name,
         lake=lake.root,
         tables=facts,
-        quarantined={n: there[t].num_rows for n, t in quarantine.items() if t in there},
+        quarantined={n: there[t].num_rows for n, t in kept_out.items() if t in there},
         model=model,
         model_unknown=unknown,
         predictions=lake.path(predictions) if predictions in there else None,
         report=_report(pipeline, lake),
     )
-
-
-def tables_of(pipeline: Pipeline) -> Iterator[Table]:
-    """Yield the tables a pipeline writes, in the order of the data's way."""
-    for source in pipeline.ingest.sources:
-        yield Table("bronze", source)
-        yield Table("bronze", f"{source}_rejected")
-    for layer in ("silver", "quarantine"):
-        for entity in pipeline.clean.entities:
-            yield Table(layer, entity)
-    yield Table("gold", pipeline.featurize.table)
-    yield Table("gold", pipeline.normalize.training_set)
-    model = pipeline.score.model
-    yield Table("predictions", model)
-    for subject in ("quality", "drift", "performance"):
-        yield Table("monitoring", f"{model}_{subject}")
 
 
 def _table(lake: Lake, table: Table) -> TableFacts | None:
@@ -182,18 +167,16 @@ def _tables_table(summary: Summary, console: Console) -> RenderableType:
     table.add_column("table")
     for name in ("version", "rows", "quarantined"):
         table.add_column(name, justify="right")
-    layer = None
+    layer: str | None = None
     for fact in summary.tables:
-        here, _, name = fact.table.partition(".")
-        is_shown_elsewhere = here == "quarantine" or (
-            here == "bronze" and name.endswith("_rejected") and fact.num_rows == 0
-        )
-        if is_shown_elsewhere:
+        known = Table.parse(fact.table)
+        is_empty = is_rejected(known) and fact.num_rows == 0
+        if is_empty or known == quarantine(known.name):  # a number beside its entity
             continue
-        if layer not in (None, here):
+        if layer not in (None, known.layer):
             table.add_section()
-        layer = here
-        aside = summary.quarantined.get(name) if here == "silver" else None
+        layer = known.layer
+        aside = summary.quarantined.get(known.name) if known.is_merged else None
         shown = "" if aside is None else f"{aside:,}"
         table.add_row(fact.table, str(fact.version), f"{fact.num_rows:,}", shown)
     return table

@@ -10,6 +10,7 @@ from pipelines.cleaning.casts import ORDER, RAW
 from pipelines.cleaning.duplicates import FATE
 from pipelines.lake.read import latest_version, read_at, table_exists
 from pipelines.lake.rows import rows_of
+from pipelines.lake.tables import rejected
 from pipelines.quality.aside import is_too_much, shown
 from pipelines.quality.rules import REASONS
 
@@ -30,7 +31,7 @@ def too_much_aside(
     is_all = sum(one.rows_in - one.fates["quarantined"] for one in judged) == 0
 
     def has_none(name: str) -> bool:
-        table = f"silver.{name}"
+        table = run.tables.silver(name)
         newest = latest_version(run.spark, run.lake, table)
         return read_at(run.spark, run.lake, table, newest).isEmpty()
 
@@ -88,9 +89,9 @@ def all_rejected(run: Run) -> str | None:
     """Say what `ingest` put aside where that is all it ever read; None where it put nothing."""
     said = []
     for name in dict.fromkeys(one.source for one in run.pipeline.clean.entities.values()):
-        if not table_exists(run.spark, run.lake, f"bronze.{name}_rejected"):
+        if not table_exists(run.spark, run.lake, rejected(name)):
             continue
-        rows = rows_of(run.lake, f"bronze.{name}_rejected", columns=["_source_file", "reason"])
+        rows = rows_of(run.lake, rejected(name), columns=["_source_file", "reason"])
         if rows:
             first = rows[0]
             said.append(

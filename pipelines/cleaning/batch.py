@@ -17,6 +17,7 @@ from pipelines.cleaning.outliers import fixed_bounds
 from pipelines.cleaning.treat import treat, type_rows
 from pipelines.config.clean import Entity
 from pipelines.config.ingest import Source
+from pipelines.lake import tables
 from pipelines.lake.changes import rows_added
 from pipelines.lake.read import read_at
 from pipelines.privacy.protect import Protection, protect
@@ -79,7 +80,7 @@ def prepare(run: Run, name: str, bronze: Bronze) -> Batch | None:
     from pyspark.sql import functions as F
 
     pipeline, entity = run.pipeline, run.pipeline.clean.entities[name]
-    table = f"bronze.{entity.source}"
+    table = str(tables.bronze(entity.source))
     before = came_from = state.read_progress(run.spark, run.lake, pipeline.name, name)
     if before is not None and before.bronze_id != bronze.id:
         logger.warning("%s was made anew since %s was cleaned: all its rows are read", table, name)
@@ -213,7 +214,7 @@ def _fit_where_possible(
     wanted = columns_to_fit(entity, stored)
     if not wanted:
         return stored
-    bronze = read_at(run.spark, run.lake, f"bronze.{entity.source}", bronze_version)
+    bronze = read_at(run.spark, run.lake, tables.bronze(entity.source), bronze_version)
     bronze = protect(bronze, Protection.of(run.pipeline, entity.source))
     zone = run.pipeline.zone_of(entity.source)
     typed = type_rows(with_untyped(bronze, entity), name, entity, zone)

@@ -13,6 +13,7 @@ from pipelines.cleaning.progress import read_progress
 from pipelines.cleaning.snapshots import gap_in_snapshot
 from pipelines.cleaning.treat import TOMBSTONE, silver_columns
 from pipelines.errors import TableNotFound
+from pipelines.lake.catalog import Table
 from pipelines.lake.read import latest_version, read_at, table_exists
 from pipelines.quality.table_rules import Outlook, TableResult, end_of_day, judge_table
 
@@ -66,7 +67,7 @@ def _outlook(run: Run, name: str, batches: Mapping[str, Batch]) -> Outlook:
         return None if silver is None else silver.count()
 
     return Outlook(
-        name=f"silver.{name}",
+        name=str(run.tables.silver(name)),
         new_rows=batch.rows.where(F.col(FATE) == "kept") if batch else None,
         table=lambda: _after(run, name, batches),
         num_new=batch.num_delivered if batch else 0,
@@ -76,7 +77,7 @@ def _outlook(run: Run, name: str, batches: Mapping[str, Batch]) -> Outlook:
         num_table=num_table,
         as_of=_as_of(run, name, batch),
         timezone=run.pipeline.timezone,
-        referred=lambda table: _after(run, table.removeprefix("silver."), batches),
+        referred=lambda table: _after(run, Table.parse(table).name, batches),
     )
 
 
@@ -91,8 +92,8 @@ def _after(run: Run, name: str, batches: Mapping[str, Batch]) -> DataFrame:
     if batch is None:
         if silver is None:
             raise TableNotFound(
-                f"there is no table silver.{name} in the lake {run.lake.root}, which a table rule "
-                f"looks at. Run `tidemill ingest {run.pipeline.name}` first."
+                f"there is no table {run.tables.silver(name)} in the lake {run.lake.root}, which a "
+                f"table rule looks at. Run `tidemill ingest {run.pipeline.name}` first."
             )
         return silver
     kept = batch.rows.where(F.col(FATE) == "kept")
@@ -104,7 +105,7 @@ def _after(run: Run, name: str, batches: Mapping[str, Batch]) -> DataFrame:
 
 
 def _silver(run: Run, name: str) -> DataFrame | None:
-    table = f"silver.{name}"
+    table = run.tables.silver(name)
     if not table_exists(run.spark, run.lake, table):
         return None
     return read_at(run.spark, run.lake, table, latest_version(run.spark, run.lake, table))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipelines.errors import LakeError
-from pipelines.lake.catalog import Lake
+from pipelines.lake.catalog import Lake, Table
 from pipelines.lake.read import read_at
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def check_held(
     rows: DataFrame,
     lake: Lake,
-    table: str,
+    table: Table | str,
     version: int,
     key: Sequence[str],
     prune: str | None = None,

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from pipelines.cleaning.progress import OLDER_RELEASE
 from pipelines.config import Pipeline
+from pipelines.lake.tables import quarantine, silver
 
 _CASTS = 2
 """Grows with each release whose casts and treatments make other rows of the same bronze."""
@@ -57,7 +58,7 @@ def notes(pipeline: Pipeline, made_with: Mapping[str, Sequence[str]]) -> list[st
 def _said(pipeline: Pipeline, names: Sequence[str], how: str) -> str:
     tables = f"silver and quarantine of {', '.join(names)}"
     if len(names) == 1:
-        tables = f"silver.{names[0]} and quarantine.{names[0]}"
+        tables = f"{silver(names[0])} and {quarantine(names[0])}"
     options = "".join(f" --entity {name}" for name in names)
     return (
         f"{tables} hold rows that were made {how}: they stay as they are. `tidemill clean "

@@ -12,11 +12,9 @@ from typing import Any
 
 from pipelines.config import Pipeline
 from pipelines.errors import UsageError, nearest
-from pipelines.lake.catalog import Lake, Table
+from pipelines.lake.catalog import Lake
 from pipelines.lake.rows import rows_of
-
-RELEASES = Table("monitoring", "quarantine_releases")
-"""Who put which rejected row back, when, and with which changes."""
+from pipelines.lake.tables import RELEASES, quarantine
 
 Changes = Mapping[str, str | None]
 """New values by column of the source; None empties it."""
@@ -70,7 +68,7 @@ def rejected_rows(lake: Lake, pipeline: Pipeline, entity: str) -> list[Rejected]
             f"{nearest(entity, known)}"
         )
     released = {row["row_id"] for row in rows_of(lake, RELEASES) if row["entity"] == entity}
-    found = [_rejected(row, released) for row in rows_of(lake, f"quarantine.{entity}")]
+    found = [_rejected(row, released) for row in rows_of(lake, quarantine(entity))]
     newest_first = sorted(found, key=lambda one: one.delivered_at, reverse=True)
     return sorted(newest_first, key=lambda one: one.is_released)
 

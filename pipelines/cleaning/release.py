@@ -19,10 +19,11 @@ from pipelines.cleaning.casts import IS_DROPPED, ORDER, RELEASE_BATCH, raw_colum
 from pipelines.cleaning.duplicates import FATE
 from pipelines.cleaning.fit import known_bounds
 from pipelines.cleaning.outliers import fixed_bounds
-from pipelines.cleaning.quarantine import RELEASES, Rejected, row_id
+from pipelines.cleaning.quarantine import Rejected, row_id
 from pipelines.cleaning.texts import stored_from_text
 from pipelines.cleaning.treat import treat
 from pipelines.errors import LakeError, UsageError
+from pipelines.lake import tables
 from pipelines.lake.commit import sign_commits
 from pipelines.lake.lock import write_lock
 from pipelines.lake.read import latest_version, read_at
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     from pipelines.run import Run
 
-_WHICH = ("_source_file", "_source_modified_at", "_row")
+_WHICH = tables.DELIVERED
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def release(run: Run, entity: str, rows: Sequence[Rejected], by: str) -> Release
     check_keys(spark, lake, run.pipeline.name, run.pipeline.privacy.keys)
     sign_commits(run.run_id)
     settings = run.pipeline.clean.entities[entity]
-    table = f"bronze.{settings.source}"
+    table = str(tables.bronze(settings.source))
     # One at a time: two that correct the same row must not both come through.
     with write_lock(lake.checkpoint(run.pipeline.name, "quarantine", "release")):
         bronze = read_at(spark, lake, table, latest_version(spark, lake, table))
@@ -217,4 +218,4 @@ def _record(run: Run, entity: str, rows: Sequence[Rejected], by: str) -> None:
         "changed array<string>, released_by string, run_id string",
     )
     df = df.withColumn("released_at", F.current_timestamp()).coalesce(1)
-    append_once(df, run.lake, RELEASES, _app_id(run.pipeline.name, entity, rows), 1)
+    append_once(df, run.lake, tables.RELEASES, _app_id(run.pipeline.name, entity, rows), 1)

@@ -11,14 +11,13 @@ from pipelines.cleaning.duplicates import FATE
 from pipelines.cleaning.snapshots import gap_in_snapshot
 from pipelines.cleaning.treat import TOMBSTONE, silver_columns
 from pipelines.config.clean import Entity
+from pipelines.lake.tables import DELIVERED
 from pipelines.quality.rules import REASONS
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from pipelines.run import Run
-
-QUARANTINE_KEY = ("_source_file", "_source_modified_at", "_row")
 
 
 def silver_rows(rows: DataFrame, entity: Entity, at: dt.datetime) -> DataFrame:
@@ -56,7 +55,7 @@ def one_each(bad: DataFrame) -> DataFrame:
 
     values = F.xxhash64(*[F.col(f"`{name}`") for name in bad.columns if name != "quarantined_at"])
     ranked = bad.withColumn(
-        "_rank", F.row_number().over(Window.partitionBy(*QUARANTINE_KEY).orderBy(values))
+        "_rank", F.row_number().over(Window.partitionBy(*DELIVERED).orderBy(values))
     )
     return ranked.where("_rank = 1").drop("_rank")
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.cleaning.batch import Batch, snapshot_rows
 from pipelines.lake.read import table_exists
+from pipelines.lake.tables import ledger
 
 if TYPE_CHECKING:
     from pipelines.run import Run
@@ -22,10 +23,10 @@ def gap_in_snapshot(run: Run, batch: Batch) -> str | None:
         has_no_key = has_no_key | F.col(f"`{name}`").isNull()
     if not snapshot_rows(batch).where(has_no_key).isEmpty():
         return f"the snapshot {file} holds rows without a key"
-    ledger = f"bronze.{batch.entity.source}_files"
-    if not table_exists(run.spark, run.lake, ledger):
+    files = ledger(batch.entity.source)
+    if not table_exists(run.spark, run.lake, files):
         return None
-    entries = run.spark.read.format("delta").load(run.lake.path(ledger))
+    entries = run.spark.read.format("delta").load(run.lake.path(files))
     bad = entries.where(
         (F.col("path") == file) & (F.unix_micros("modified_at") == at) & (F.col("malformed") > 0)
     )

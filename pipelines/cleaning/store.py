@@ -12,7 +12,6 @@ from pipelines.cleaning.casts import ORDER
 from pipelines.cleaning.held import check_held
 from pipelines.cleaning.judge import prune_condition
 from pipelines.cleaning.rows import (
-    QUARANTINE_KEY,
     living,
     one_each,
     quarantine_rows,
@@ -22,6 +21,8 @@ from pipelines.cleaning.rows import (
 from pipelines.cleaning.snapshots import gap_in_snapshot
 from pipelines.cleaning.treat import TOMBSTONE, silver_columns
 from pipelines.errors import LakeError, SchemaError
+from pipelines.lake import tables
+from pipelines.lake.catalog import Table
 from pipelines.lake.changes import switch_on_feed
 from pipelines.lake.read import latest_version, read_at, table_exists
 from pipelines.lake.write import (
@@ -83,7 +84,7 @@ def store(run: Run, batch: Batch) -> Written:
     name, entity, fates = batch.name, batch.entity, batch.judgement.fates
     _check_alone(run, batch)
     at = dt.datetime.now(dt.UTC)
-    silver, quarantine = f"silver.{name}", f"quarantine.{name}"
+    silver, quarantine = run.tables.silver(name), tables.quarantine(name)
     good, bad = silver_rows(batch.rows, entity, at), quarantine_rows(batch.rows, at)
     if batch.judgement.rows_in > batch.num_delivered:
         bad = one_each(bad)
@@ -95,7 +96,7 @@ def store(run: Run, batch: Batch) -> Written:
     counts = written.counts
     counts.check(name)
     if fates["quarantined"]:
-        check_held(bad, run.lake, quarantine, written.quarantine_version, QUARANTINE_KEY)
+        check_held(bad, run.lake, quarantine, written.quarantine_version, quarantine.key)
     if counts.inserted + counts.updated + counts.unchanged:
         prune = prune_condition(batch.judgement)
         stays, _ = that_stay(run, batch, good) if batch.is_again else (living(good), None)
@@ -122,9 +123,9 @@ def store(run: Run, batch: Batch) -> Written:
 def _merged(run: Run, batch: Batch, good: DataFrame, bad: DataFrame) -> Written:
     """Add a batch's rows to quarantine, and merge them into silver."""
     name, entity, fates = batch.name, batch.entity, batch.judgement.fates
-    silver, quarantine = f"silver.{name}", f"quarantine.{name}"
+    silver, quarantine = run.tables.silver(name), tables.quarantine(name)
     if fates["quarantined"]:
-        quarantine_version = insert_new(bad, run.lake, quarantine, QUARANTINE_KEY).version
+        quarantine_version = insert_new(bad, run.lake, quarantine, quarantine.key).version
     else:
         create_if_absent(run.spark, run.lake, quarantine, bad.schema)
         quarantine_version = latest_version(run.spark, run.lake, quarantine)
@@ -171,12 +172,11 @@ def _replaced(run: Run, batch: Batch, good: DataFrame, bad: DataFrame) -> Writte
     """
     name, fates = batch.name, batch.judgement.fates
     rows, gap = that_stay(run, batch, good)
-    quarantine_version = replace_all(bad, run.lake, f"quarantine.{name}")
-    silver_version = replace_all(
-        rows.drop(TOMBSTONE), run.lake, f"silver.{name}", batch.entity.cluster_by
-    )
-    switch_on_feed(run.spark, run.lake, f"silver.{name}")
-    held = read_at(run.spark, run.lake, f"silver.{name}", silver_version).count()
+    silver = run.tables.silver(name)
+    quarantine_version = replace_all(bad, run.lake, tables.quarantine(name))
+    silver_version = replace_all(rows.drop(TOMBSTONE), run.lake, silver, batch.entity.cluster_by)
+    switch_on_feed(run.spark, run.lake, silver)
+    held = read_at(run.spark, run.lake, silver, silver_version).count()
     deleted = good.where(TOMBSTONE).count() if batch.entity.delete_when else 0
     counts = Counts(
         rows_in=batch.judgement.rows_in,
@@ -198,16 +198,17 @@ def _check_alone(run: Run, batch: Batch) -> None:
     """
     now = state.read_progress(run.spark, run.lake, run.pipeline.name, batch.name)
     if now != batch.came_from:
+        bronze = tables.bronze(batch.entity.source)
         who = now.last.get("run_id") if now else None
         raise LakeError(
             f"another clean ({f'run {who}' if who else 'unknown'}) has moved '{batch.name}' on "
-            f"to version {now.bronze_version if now else 'none'} of bronze.{batch.entity.source} "
+            f"to version {now.bronze_version if now else 'none'} of {bronze} "
             "while this run was at work; expected to be alone. Its progress stays as it is, and "
             "no row is lost or doubled: run clean again."
         )
 
 
-def check_schema(run: Run, table: str, rows: DataFrame) -> None:
+def check_schema(run: Run, table: Table, rows: DataFrame) -> None:
     """Raise SchemaError where a table's columns are not those of the rows to be written."""
     if not table_exists(run.spark, run.lake, table):
         return
@@ -223,6 +224,6 @@ def check_schema(run: Run, table: str, rows: DataFrame) -> None:
     ]
     raise SchemaError(
         f"{table} has other columns than the settings give it: {'; '.join(differences)}. `tidemill "
-        f"clean {run.pipeline.name} --again --entity {table.removeprefix('silver.')}` makes it "
+        f"clean {run.pipeline.name} --again --entity {table.name}` makes it "
         "anew from bronze."
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pipelines.cleaning.batch import no_rows
 from pipelines.cleaning.rows import quarantine_rows, silver_rows
 from pipelines.cleaning.treat import TOMBSTONE, treat
+from pipelines.lake.tables import quarantine
 from pipelines.lake.write import create_if_absent
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ def create_tables(run: Run, name: str) -> None:
     zone = run.pipeline.zone_of(entity.source)
     rows = treat(no_rows(run, source), name, entity, {}, zone=zone)
     good = silver_rows(rows, entity, at).drop(TOMBSTONE).schema
-    create_if_absent(run.spark, run.lake, f"silver.{name}", good, cluster_by=entity.cluster_by)
+    silver = run.tables.silver(name)
+    create_if_absent(run.spark, run.lake, silver, good, cluster_by=entity.cluster_by)
     if source.format != "parquet":
         bad = quarantine_rows(rows, at).schema
-        create_if_absent(run.spark, run.lake, f"quarantine.{name}", bad)
+        create_if_absent(run.spark, run.lake, quarantine(name), bad)

@@ -74,12 +74,12 @@ def rotate(
         # One that began under the older keys would write their pseudonyms beside the new ones.
         for stage in ("clean", "featurize", "monitor"):
             alone.enter_context(one_at_a_time(stage, run))
-        keys, settings = run.pipeline.privacy.keys, run.pipeline.normalize
+        keys = run.pipeline.privacy.keys
         # A training set has a layout of its own: `normalize` makes it anew. Another pipeline's
         # pseudonyms are of its own keys, whatever these are called.
-        made_anew = f"gold.{settings.training_set}"
+        made_anew = {str(table) for table in run.tables.made_anew}
         owned = owned_tables(run.spark, run.lake, run.pipeline)
-        tables = [name for name in owned if name not in (made_anew, f"{made_anew}_folds")]
+        tables = [name for name in owned if name not in made_anew]
         left = sorted({*tables_of(run.spark, run.lake)} - {*owned})
         check_keys(run.spark, run.lake, pipeline, keys, may_be_more=True)
         changed = rotate_tables(run.spark, run.lake, tables, keys) if keys else {}

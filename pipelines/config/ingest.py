@@ -264,7 +264,7 @@ class Ingest(Settings):
         for name in value:
             if name.endswith(("_files", "_rejected")):
                 raise ValueError(
-                    f"'{name}' can't name a source: it becomes the table bronze.{name}, and "
-                    "bronze.<source>_files and bronze.<source>_rejected are ingest's own"
+                    f"'{name}' can't name a source: it becomes a table of bronze, and those that "
+                    "end with _files or _rejected are ingest's own"
                 )
         return value

@@ -50,3 +50,8 @@ Place = Annotated[str, AfterValidator(_names_a_place)]
 """A folder or URI."""
 PathBelow = Annotated[str, AfterValidator(_without_control_characters)]
 """A path or pattern below a place."""
+
+
+def silver_table(entity: str) -> str:
+    """Return what queries and settings call the table of an entity's clean rows."""
+    return f"silver.{entity}"

@@ -14,7 +14,7 @@ from pipelines.config.featurize import Featurize
 from pipelines.config.ingest import Ingest
 from pipelines.config.losses import METRICS
 from pipelines.config.maintenance import Maintenance
-from pipelines.config.names import Place
+from pipelines.config.names import Place, silver_table
 from pipelines.config.normalize import DateSplit, Normalize
 from pipelines.config.privacy import Privacy, check_marks
 from pipelines.config.schedule import Schedule
@@ -143,7 +143,7 @@ class Pipeline(Settings):
                         f"`clean.entities.{name}.key` names '{part}', which is no column of the "
                         f"entity.{nearest(part, silver)}"
                     )
-        tables = [f"silver.{name}" for name in self.clean.entities]
+        tables = [silver_table(name) for name in self.clean.entities]
         self._check_references(tables)
         for table in self.featurize.reads:
             if table not in tables:
@@ -151,6 +151,17 @@ class Pipeline(Settings):
                     f"`featurize.reads` names '{table}', which no entity of `clean` writes."
                     f"{nearest(table, tables)}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _tables_are_not_the_same(self) -> Pipeline:
+        features, training_set = self.featurize.table, self.normalize.training_set
+        if features in (training_set, f"{training_set}_folds"):
+            raise ValueError(
+                f"`featurize.table: {features}` and `normalize.training_set: {training_set}` would "
+                "be written into one table (the folds of a training set are called "
+                f"{training_set}_folds); expected two names"
+            )
         return self
 
     def _check_references(self, tables: list[str]) -> None:
@@ -166,7 +177,8 @@ class Pipeline(Settings):
                         f"{where} names the table '{rule.table}'; expected one of "
                         f"{', '.join(known)}.{nearest(rule.table, known)}"
                     )
-                entity = self.clean.entities[rule.table.removeprefix("silver.")]
+                by_table = {silver_table(n): e for n, e in self.clean.entities.items()}
+                entity = by_table[rule.table]
                 columns = [*entity.columns, *entity.derive]
                 for name in rule.their_columns:
                     if name not in columns:

@@ -16,7 +16,6 @@ from urllib.parse import unquote
 from pipelines.erasure.files import files_holding, live_files, overwrite, versions_with
 from pipelines.erasure.record import (
     DATABASE_TABLE,
-    TABLE,
     Record,
     Traces,
     keep_audit,
@@ -25,7 +24,6 @@ from pipelines.erasure.record import (
 )
 from pipelines.erasure.redact import Unreadable, redact_checkpoint, redact_commit
 from pipelines.erasure.search import (
-    IDENTITY,
     Search,
     found_directly,
     found_typed,
@@ -40,6 +38,7 @@ from pipelines.lake.erased import note_feed_gap
 from pipelines.lake.files import file_system, list_files, read_bytes
 from pipelines.lake.lock import write_lock
 from pipelines.lake.read import latest_version, read_at
+from pipelines.lake.tables import DELIVERED, ERASURES, RUNS
 from pipelines.maintenance.pins import mark_erased, pinned
 from pipelines.maintenance.vacuum import tables_of
 from pipelines.privacy.keys import check_keys
@@ -55,7 +54,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 # Records of runs hold names and counts, no value of a key.
-_NOT_OF_SUBJECTS = ("monitoring.runs", TABLE)
+_NOT_OF_SUBJECTS = (str(RUNS), str(ERASURES))
 
 
 def erase(run: Run, pairs: list[str]) -> Record:
@@ -142,11 +141,11 @@ def _erase_from(run: Run, table: str, subject: Subject, record: Record) -> None:
 def _identities(rows: DataFrame, search: Search) -> list[tuple[Any, ...]]:
     """Return what names the subject's rows in bronze and quarantine."""
     found: set[tuple[Any, ...]] = set()
-    if set(IDENTITY) <= set(rows.columns):
+    if set(DELIVERED) <= set(rows.columns):
         direct = found_directly(rows, search)
         frames = found_typed(rows, search) + ([] if direct is None else [direct])
         for frame in frames:
-            found |= {tuple(row) for row in frame.selectExpr(*map(_plain, IDENTITY)).collect()}
+            found |= {tuple(row) for row in frame.selectExpr(*map(_plain, DELIVERED)).collect()}
     return sorted(found, key=str)
 
 
@@ -175,13 +174,13 @@ def _delete(run: Run, table: str, search: Search, identities: list[tuple[Any, ..
     from delta.tables import DeltaTable
 
     target = DeltaTable.forPath(run.spark, run.lake.path(table)).alias("target")
-    if set(IDENTITY) <= set(target.toDF().columns):
+    if set(DELIVERED) <= set(target.toDF().columns):
         if not identities:
             return
         source = run.spark.createDataFrame(
             identities, "_source_file string, _source_modified_at bigint, _row bigint"
         )
-        same = " AND ".join(f"{_plain(f'target.{name}')} <=> source.`{name}`" for name in IDENTITY)
+        same = " AND ".join(f"{_plain(f'target.{name}')} <=> source.`{name}`" for name in DELIVERED)
         target.merge(source.alias("source"), same).whenMatchedDelete().execute()
         return
     source = wanted(run.spark, search.subject).alias("source")

@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from pipelines.lake.catalog import Lake
+from pipelines.lake.tables import ERASURES
 from pipelines.lake.write import append_once
 from pipelines.registry.folder import Folder
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-TABLE = "monitoring.erasures"
 DATABASE_TABLE = "database table "
 
 
@@ -132,4 +132,4 @@ def keep_audit(spark: SparkSession, lake: Lake, record: Record, finished_at: dt.
         "bundles array<string>, landing_files array<string>, not_searched array<string>"
     )
     df = spark.createDataFrame([row], schema).coalesce(1)
-    append_once(df, lake, TABLE, record.erasure_id, 1)
+    append_once(df, lake, ERASURES, record.erasure_id, 1)

@@ -18,13 +18,12 @@ from pipelines.config import Pipeline
 from pipelines.config.clean import Entity
 from pipelines.erasure.subject import Subject
 from pipelines.errors import SchemaError, SettingsError
+from pipelines.lake.tables import DELIVERED, bronze, is_rejected, quarantine, silver
 from pipelines.privacy.protect import Protection, protect
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
-IDENTITY = ("_source_file", "_source_modified_at", "_row")
-"""What names a row of bronze and of quarantine."""
 FILE = "_erasure_file"
 
 
@@ -48,17 +47,15 @@ class Search:
 
 def search_for(table: str, names: Sequence[str], pipeline: Pipeline, subject: Subject) -> Search:
     """Return how a table with the columns `names` is searched for a subject."""
-    layer, _, name = table.partition(".")
     # A training set whose input has a key's name has the key as `_key_<name>`.
     own = tuple(f"_key_{one}" if f"_key_{one}" in names else one for one in subject.columns)
     direct = own if set(own) <= set(names) else ()
-    if not set(IDENTITY) <= set(names):
-        is_rejected = layer == "bronze" and "raw" in names and name.endswith("_rejected")
-        return Search(subject, direct, raw=is_rejected)
+    if not set(DELIVERED) <= set(names):
+        return Search(subject, direct, raw="raw" in names and is_rejected(table))
     entities = {
         entity_name: entity
         for entity_name, entity in pipeline.clean.entities.items()
-        if name == (entity.source if layer == "bronze" else entity_name)
+        if table in map(str, (bronze(entity.source), silver(entity_name), quarantine(entity_name)))
         and set(subject.columns) <= {*entity.columns, *entity.derive}
     }
     sources = {entity.source for entity in entities.values()}
@@ -118,8 +115,8 @@ def found_directly(df: DataFrame, search: Search) -> DataFrame | None:
 def found_typed(df: DataFrame, search: Search) -> list[DataFrame]:
     """Return the subject's rows of a bronze or quarantine frame, as `clean` would read them.
 
-    Columns are `IDENTITY` and, where the frame has it, `FILE`. So a key is found under other names,
-    in other formats, and where it is derived.
+    Columns are `DELIVERED` and, where the frame has it, `FILE`. So a key is found under other
+    names, in other formats, and where it is derived.
     """
     from pyspark.sql import functions as F
 

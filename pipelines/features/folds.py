@@ -29,11 +29,6 @@ FOLD_SPLIT = "_fold_split"
 """Column of `copies`: the split that a copy of a row is for."""
 
 
-def folds_table(training_set: str) -> str:
-    """Return the name of the table that holds a training set's folds."""
-    return f"gold.{training_set}_folds"
-
-
 def folds_name(spec_name: str, num_folds: int) -> str:
     """Return the name under which the folds of a training set are known.
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from pipelines.errors import QualityError
 from pipelines.features.days import Days
 from pipelines.features.rows import RowCounts
-from pipelines.lake.catalog import Table
 from pipelines.lake.read import latest_version, read_at, table_exists
 from pipelines.quality.table_rules import Outlook, end_of_day, judge_table
 
@@ -40,7 +39,7 @@ def judge_features(
     settings = run.pipeline.featurize
     if not settings.table_rules:
         return []
-    target = Table("gold", settings.table)
+    target = run.tables.features
     there: DataFrame | None = None
     if table_exists(run.spark, run.lake, target):
         session = rows.sparkSession

@@ -16,7 +16,7 @@ from pipelines.errors import FeatureError
 from pipelines.features.folds import fold_spec_name
 from pipelines.features.spec import FeatureSpec
 from pipelines.lake import files
-from pipelines.lake.catalog import Lake
+from pipelines.lake.catalog import Lake, Table
 from pipelines.lake.read import read_at
 
 if TYPE_CHECKING:
@@ -86,17 +86,17 @@ def save_spec(spark: SparkSession, lake: Lake, pipeline: str, name: str, spec: F
 
 
 def load_spec(
-    spark: SparkSession, lake: Lake, pipeline: str, training_set: str, version: int
+    spark: SparkSession, lake: Lake, pipeline: str, training_set: Table | str, version: int
 ) -> FeatureSpec:
-    """Return the spec with which `gold.<training_set>` was computed at a version.
+    """Return the spec with which a training set was computed at a version.
 
     Raises FeatureError where the table is no training set or its spec is gone.
     """
-    return _load(spark, lake, pipeline, f"gold.{training_set}", version)
+    return _load(spark, lake, pipeline, training_set, version)
 
 
 def load_fold_spec(
-    spark: SparkSession, lake: Lake, pipeline: str, table: str, version: int, fold: int
+    spark: SparkSession, lake: Lake, pipeline: str, table: Table | str, version: int, fold: int
 ) -> FeatureSpec:
     """Return the spec of one fold (from 1) of a table of folds at a version."""
     return _load(spark, lake, pipeline, table, version, fold)
@@ -106,7 +106,7 @@ def _load(
     spark: SparkSession,
     lake: Lake,
     pipeline: str,
-    table: str,
+    table: Table | str,
     version: int,
     fold: int | None = None,
 ) -> FeatureSpec:

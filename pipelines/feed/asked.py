@@ -55,7 +55,7 @@ def _not_there(root: str, table: Table) -> TableNotFound:
             f"there is no lake at {root}, or it is empty; `lake` names the folder that holds "
             f"{table.layer}/. `tidemill run` makes one."
         )
-    known = [f"{table.layer}.{name}" for name in sorted(files.names(table.layer))]
+    known = [str(Table(table.layer, name)) for name in sorted(files.names(table.layer))]
     return TableNotFound(
         f"there is no table {table} in the lake {root}; {table.layer} holds "
         f"{', '.join(known) or 'none'}.{nearest(str(table), known)}"

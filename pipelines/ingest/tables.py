@@ -10,6 +10,7 @@ from pipelines.config.ingest import Source
 from pipelines.errors import SchemaError
 from pipelines.lake.catalog import Lake
 from pipelines.lake.read import table_exists
+from pipelines.lake.tables import bronze, ledger, rejected
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -25,17 +26,17 @@ class Tables:
     @property
     def rows(self) -> str:
         """The records, as they came."""
-        return f"bronze.{self.source}"
+        return str(bronze(self.source))
 
     @property
     def rejected(self) -> str:
         """Malformed records and bad files."""
-        return f"bronze.{self.source}_rejected"
+        return str(rejected(self.source))
 
     @property
     def files(self) -> str:
         """The ledger: every file that was consumed, and what became of it."""
-        return f"bronze.{self.source}_files"
+        return str(ledger(self.source))
 
 
 def rows_schema(columns: StructType, headers: Mapping[str, str] | None = None) -> StructType:

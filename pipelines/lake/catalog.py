@@ -1,8 +1,11 @@
-"""The one place where a table's name meets its path. Imports neither Spark nor TensorFlow."""
+"""The one place where a table's name meets its path. Imports neither Spark nor TensorFlow.
+
+Which tables there are stands in `pipelines.lake.tables`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Integral
 from typing import Literal, get_args
 
@@ -11,20 +14,43 @@ from pipelines.errors import UsageError, nearest
 Layer = Literal["bronze", "silver", "quarantine", "gold", "predictions", "monitoring"]
 LAYERS: tuple[str, ...] = get_args(Layer)
 _LONGEST = 200
+_RECORDS = frozenset({"bronze", "quarantine", "predictions", "monitoring"})
+_FED = frozenset({"bronze", "silver"})
 
 
 @dataclass(frozen=True, order=True)
 class Table:
-    """A table of the lake by its name, `<layer>.<name>`."""
+    """A table of the lake by its name, `<layer>.<name>`.
+
+    What tells its rows apart, and by what it is partitioned, is known of those that the catalog of
+    tables names; two tables are the same by their names alone.
+    """
 
     layer: str
     name: str
+    key: tuple[str, ...] = field(default=(), compare=False, repr=False, kw_only=True)
+    partition_by: tuple[str, ...] = field(default=(), compare=False, repr=False, kw_only=True)
 
     def __str__(self) -> str:
         return f"{self.layer}.{self.name}"
 
+    @property
+    def is_record(self) -> bool:
+        """Whether its rows are never made anew: a record may gain columns, and keeps its rows."""
+        return self.layer in _RECORDS
+
+    @property
+    def has_change_feed(self) -> bool:
+        """Whether the next stage finds in it what it has not yet consumed."""
+        return self.layer in _FED
+
+    @property
+    def is_merged(self) -> bool:
+        """Whether rows are changed in place, by key."""
+        return self.layer == "silver"
+
     @classmethod
-    def parse(cls, text: str) -> Table:
+    def parse(cls, text: str, *, key: tuple[str, ...] = ()) -> Table:
         """Read `silver.flights`; refuse an unknown layer with the nearest known one."""
         layer, _, name = text.partition(".")
         if layer not in LAYERS:
@@ -36,7 +62,7 @@ class Table:
             raise UsageError(
                 f"'{text}' is no table name; expected something like '{layer}.flights'"
             )
-        return cls(layer, name)
+        return cls(layer, name, key=key)
 
 
 def check_version(version: object) -> int | None:

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-RECORDS = ("bronze", "quarantine", "monitoring", "predictions")
-
 
 def fitted_to(df: DataFrame, lake: Lake, table: Table | str) -> DataFrame:
     """Give a table of records the columns that `df` has and it lacks; return `df` with all of its.
@@ -27,9 +25,8 @@ def fitted_to(df: DataFrame, lake: Lake, table: Table | str) -> DataFrame:
     """
     from pyspark.sql import functions as F
 
-    layer = table.layer if isinstance(table, Table) else Table.parse(table).layer
     spark = df.sparkSession
-    if layer not in RECORDS or not table_exists(spark, lake, table):
+    if not Table.parse(str(table)).is_record or not table_exists(spark, lake, table):
         return df
     there = spark.read.format("delta").load(lake.path(table)).schema
     has = {field.name: field.dataType for field in there}

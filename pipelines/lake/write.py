@@ -104,8 +104,8 @@ def _create(
         builder = builder.partitionedBy(*partition_by)
     if cluster_by:
         builder = builder.clusterBy(*cluster_by)
-    layer = table.layer if isinstance(table, Table) else Table.parse(table).layer
-    feed = {"delta.enableChangeDataFeed": "true"} if layer in ("bronze", "silver") else {}
+    has_feed = Table.parse(str(table)).has_change_feed
+    feed = {"delta.enableChangeDataFeed": "true"} if has_feed else {}
     for key, value in {**table_properties(), **feed, **(properties or {})}.items():
         builder = builder.property(key, value)
     builder.execute()

@@ -15,10 +15,11 @@ from typing import Any
 
 from pipelines.errors import TidemillError
 from pipelines.lake import files
-from pipelines.lake.catalog import LAYERS, Lake
+from pipelines.lake.catalog import LAYERS, Lake, Table
 from pipelines.lake.delta_log import commits_since
 from pipelines.lake.storage import TableFiles
-from pipelines.lineage.records import TABLE, Hashes, RunRecord, Status, code_version, keep
+from pipelines.lake.tables import RUNS
+from pipelines.lineage.records import Hashes, RunRecord, Status, code_version, keep
 from pipelines.run import Run
 
 logger = logging.getLogger(__name__)
@@ -107,7 +108,7 @@ class Attempt:
     def _read(self, run: Run) -> dict[str, int]:
         """Return the versions that the attempt resolved before its first write."""
         place = run.lake.resolved(self.run_id, self.stage)
-        features = f"gold.{run.pipeline.featurize.table}"
+        features = str(run.tables.features)
         return versions_in(files.read_json(run.spark, place, "nothing is lost"), features)
 
     def _place(self, run: Run) -> str:
@@ -169,8 +170,8 @@ def committed(lake: Lake, run_id: str, since: dt.datetime) -> Found:
 def _tables(lake: Lake) -> Iterator[str]:
     for layer in LAYERS:
         for name in sorted(TableFiles(lake.root).names(layer)):
-            table = f"{layer}.{name}"
-            if name.isidentifier() and not name.startswith("_") and table != str(TABLE):
+            table = str(Table(layer, name))
+            if name.isidentifier() and not name.startswith("_") and table != str(RUNS):
                 yield table
 
 
@@ -196,7 +197,7 @@ def versions_in(resolved: Any, features: str) -> dict[str, int]:
     found: dict[str, int] = {}
     for name, value in resolved.items() if isinstance(resolved, dict) else ():
         if name in LAYERS and isinstance(value, dict):
-            found |= {f"{name}.{k}": v["version"] for k, v in value.items() if v}
+            found |= {str(Table(name, k)): v["version"] for k, v in value.items() if v}
         elif isinstance(value, dict):
             found |= versions_in(value, features)
         elif type(value) is int:

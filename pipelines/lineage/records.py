@@ -13,9 +13,10 @@ from dataclasses import asdict, dataclass, field, fields
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal
 
-from pipelines.lake.catalog import Lake, Table
+from pipelines.lake.catalog import Lake
 from pipelines.lake.places import absolute, relative
 from pipelines.lake.rows import rows_of
+from pipelines.lake.tables import RUNS
 from pipelines.lake.write import append_once
 from pipelines.run import Run, StageResult
 from pipelines.secrecy import hide_in
@@ -23,7 +24,6 @@ from pipelines.secrecy import hide_in
 if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
-TABLE = Table("monitoring", "runs")
 _MAY_BE_NULL = ("date", "since", "error")
 Status = Literal["done", "failed", "stopped"]
 """`stopped` is an attempt that was killed, as a later run found it."""
@@ -96,7 +96,7 @@ def keep(run: Run, record: RunRecord) -> int:
         row[name] = {key: int(value) for key, value in row[name].items()}
     df = run.spark.createDataFrame([row], _schema()).coalesce(1)
     attempt = f"{record.run_id} {record.stage}"
-    return append_once(df, run.lake, TABLE, attempt, int(record.started_at.timestamp() * 1e6))
+    return append_once(df, run.lake, RUNS, attempt, int(record.started_at.timestamp() * 1e6))
 
 
 def _schema() -> StructType:
@@ -115,7 +115,7 @@ def _schema() -> StructType:
 
 def read_records(lake: Lake) -> list[RunRecord]:
     """Return all records of a lake, oldest first; none where nothing has run. Needs no Spark."""
-    rows = rows_of(lake, TABLE)
+    rows = rows_of(lake, RUNS)
     return sorted((_record(lake, row) for row in rows), key=lambda one: one.started_at)
 
 

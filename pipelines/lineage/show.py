@@ -9,6 +9,7 @@ from pipelines.errors import TableNotFound, UsageError, nearest
 from pipelines.lake.catalog import Lake, Table
 from pipelines.lake.delta_log import committed_by
 from pipelines.lake.rows import rows_of
+from pipelines.lake.tables import ledger_of
 from pipelines.lineage.equations import EQUATIONS
 from pipelines.lineage.records import RunRecord, read_records
 from pipelines.lineage.trace import Origin, lines, trace
@@ -71,7 +72,7 @@ def lineage_lines(lake: Lake, origin: Origin) -> Iterator[str]:
     """Yield the way back, with the landing files below bronze tables."""
 
     def landed(table: str, version: int) -> list[str]:
-        rows = rows_of(lake, f"{table}_files", version, ["path"])
+        rows = rows_of(lake, ledger_of(table), version, ["path"])
         return sorted({str(row["path"]) for row in rows})
 
     yield from lines(origin, landed)

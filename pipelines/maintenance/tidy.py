@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from pipelines.config.maintenance import Maintenance
 from pipelines.lake.catalog import Lake, Table
 from pipelines.lake.commit import commit
 from pipelines.lake.snapshot import POSITION
+from pipelines.lake.tables import PipelineTables
 from pipelines.maintenance.vacuum import tables_of
 
 if TYPE_CHECKING:
@@ -43,19 +43,8 @@ def tidy(spark: SparkSession, lake: Lake, pipeline: Pipeline) -> list[Tidied]:
 
 def owned_tables(spark: SparkSession, lake: Lake, pipeline: Pipeline) -> list[str]:
     """Return the tables of a lake that a pipeline writes: other pipelines may share the lake."""
-    owned = re.compile("|".join(_owned(pipeline)))
-    return [name for name in tables_of(spark, lake) if owned.fullmatch(name)]
-
-
-def _owned(pipeline: Pipeline) -> Iterator[str]:
-    """Yield patterns of the names of the tables that a pipeline writes."""
-    for source in pipeline.ingest.sources:
-        yield rf"bronze\.{source}(_files|_rejected)?"
-    for entity in pipeline.clean.entities:
-        yield rf"(silver|quarantine)\.{entity}"
-    yield rf"gold\.({pipeline.featurize.table}|{pipeline.normalize.training_set}(_folds)?)"
-    yield rf"predictions\.{pipeline.score.model}"
-    yield rf"monitoring\.({pipeline.score.model}_\w+|runs)"
+    owned = {str(table) for table in PipelineTables(pipeline).every}
+    return [name for name in tables_of(spark, lake) if name in owned]
 
 
 def _tidy(spark: SparkSession, lake: Lake, name: str, pipeline: Pipeline) -> Tidied:
@@ -73,7 +62,7 @@ def _tidy(spark: SparkSession, lake: Lake, name: str, pipeline: Pipeline) -> Tid
         statement = f"ALTER TABLE delta.`{place}` SET TBLPROPERTIES ({pairs})"
         commit(spark, lake, name, lambda: spark.sql(statement))
     table = Table.parse(name)
-    entity = pipeline.clean.entities.get(table.name) if table.layer == "silver" else None
+    entity = pipeline.clean.entities.get(table.name) if table.is_merged else None
     if entity and list(entity.cluster_by) != list(detail["clusteringColumns"]):
         columns = ", ".join(f"`{column}`" for column in entity.cluster_by)
         by = f"({columns})" if columns else "NONE"
@@ -93,7 +82,7 @@ def properties(name: str, settings: Maintenance) -> dict[str, str]:
         "delta.deletedFileRetentionDuration": _interval(settings.deleted_files_days),
         "delta.logRetentionDuration": _interval(settings.log_days),
     }
-    if Table.parse(name).layer == "silver":
+    if Table.parse(name).is_merged:
         # A changed row marks the old one, in place of its whole file being written again.
         wanted["delta.enableDeletionVectors"] = "true"
     return wanted

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pipelines.errors import FeedError, UsageError
-from pipelines.lake.catalog import Lake
+from pipelines.lake.catalog import LAYERS, Lake, Table
 from pipelines.lake.files import StoredFile, file_system, list_files
 from pipelines.lake.lock import write_lock
 from pipelines.lake.snapshot import take_snapshot
@@ -162,8 +162,6 @@ def _counts(files: Mapping[str, frozenset[str]]) -> dict[str, int]:
 
 def tables_of(spark: SparkSession, lake: Lake) -> list[str]:
     """Return the names of all Delta tables that are in the lake, layer by layer."""
-    from pipelines.lake.catalog import LAYERS
-
     found = []
     for layer in LAYERS:
         system, path = file_system(spark, f"{lake.root}/{layer}")
@@ -172,7 +170,7 @@ def tables_of(spark: SparkSession, lake: Lake) -> list[str]:
         for status in system.listStatus(path):
             name = str(status.getPath().getName())
             if status.isDirectory() and is_made(spark, f"{lake.root}/{layer}/{name}"):
-                found.append(f"{layer}.{name}")
+                found.append(str(Table(layer, name)))
     return sorted(found)
 
 

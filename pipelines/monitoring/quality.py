@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipelines.cleaning.progress import read_progress
-from pipelines.lake.catalog import Table
 from pipelines.lake.read import latest_version, read_at, table_exists
+from pipelines.lake.tables import quarantine
 
 if TYPE_CHECKING:
     from pipelines.run import Run
@@ -32,11 +32,8 @@ class Check:
 
 def versions(run: Run) -> dict[str, int]:
     """Return the newest versions of the silver and quarantine tables that exist."""
-    tables = [
-        Table(layer, name)
-        for name in run.pipeline.clean.entities
-        for layer in ("silver", "quarantine")
-    ]
+    entities = run.pipeline.clean.entities
+    tables = [t for name in entities for t in (run.tables.silver(name), quarantine(name))]
     return {
         str(table): latest_version(run.spark, run.lake, table)
         for table in tables
@@ -52,7 +49,7 @@ def checks(run: Run, resolved: dict[str, int]) -> list[Check]:
     """
     found: list[Check] = []
     for name in run.pipeline.clean.entities:
-        kept = _rows(run, f"silver.{name}", resolved)
+        kept = _rows(run, str(run.tables.silver(name)), resolved)
         found += kept + _rules(run, name, resolved)
         found += _quarantine(run, name, resolved, sum(check.num_rows for check in kept))
     return found
@@ -67,7 +64,7 @@ def _rows(run: Run, table: str, resolved: dict[str, int]) -> list[Check]:
 
 
 def _rules(run: Run, name: str, resolved: dict[str, int]) -> list[Check]:
-    table = f"silver.{name}"
+    table = str(run.tables.silver(name))
     progress = read_progress(run.spark, run.lake, run.pipeline.name, name)
     if progress is None or table not in resolved:
         return []
@@ -87,7 +84,7 @@ def _rules(run: Run, name: str, resolved: dict[str, int]) -> list[Check]:
 def _quarantine(run: Run, name: str, resolved: dict[str, int], kept: int) -> list[Check]:
     from pyspark.sql import functions as F
 
-    table = f"quarantine.{name}"
+    table = str(quarantine(name))
     if table not in resolved:
         return []
     version = resolved[table]

@@ -66,7 +66,7 @@ def drift_since_training(
     from pyspark.sql import functions as F
 
     settings = run.pipeline
-    table = Table("gold", settings.featurize.table)
+    table = run.tables.features
     if str(table) not in bundle.tables:
         raise BundleError(
             f"the bundle of run {bundle.run_id} names no version of {table}, so its training rows "

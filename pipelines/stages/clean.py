@@ -19,6 +19,8 @@ from pipelines.cleaning.tables import create_tables
 from pipelines.errors import QualityError, TableNotFound, TooMuchAside, UsageError, nearest
 from pipelines.lake.changes import table_id
 from pipelines.lake.read import latest_version, table_exists
+from pipelines.lake.tables import bronze as bronze_table
+from pipelines.lake.tables import quarantine
 from pipelines.privacy.keys import check_keys
 from pipelines.quality.table_rules import TableResult
 from pipelines.run import Run, StageResult, Stopwatch
@@ -112,7 +114,7 @@ def _look(run: Run) -> dict[str, Any]:
     spark, lake = run.spark, run.lake
     found: dict[str, dict[str, Any] | None] = {}
     for entity in run.pipeline.clean.entities.values():
-        table = f"bronze.{entity.source}"
+        table = bronze_table(entity.source)
         found[entity.source] = None
         if table_exists(spark, lake, table):
             version = latest_version(spark, lake, table)
@@ -161,14 +163,14 @@ def _result(
     """Gather what was read, written and counted; untouched tables stand with their version."""
     tables = {}
     for name in run.pipeline.clean.entities:
-        for layer in ("silver", "quarantine"):
-            table = f"{layer}.{name}"
-            if name in written:
-                done = written[name]
-                is_silver = layer == "silver"
-                tables[table] = done.silver_version if is_silver else done.quarantine_version
-            elif table_exists(run.spark, run.lake, table):
-                tables[table] = latest_version(run.spark, run.lake, table)
+        silver, kept_out = run.tables.silver(name), quarantine(name)
+        if name in written:
+            tables[str(silver)] = written[name].silver_version
+            tables[str(kept_out)] = written[name].quarantine_version
+            continue
+        for table in (silver, kept_out):
+            if table_exists(run.spark, run.lake, table):
+                tables[str(table)] = latest_version(run.spark, run.lake, table)
     counts = {name: asdict(done.counts) for name, done in written.items()}
     total = {key: sum(each[key] for each in counts.values()) for key in asdict(Counts())}
     flat = {
@@ -185,7 +187,7 @@ def _result(
         stage="clean",
         pipeline=run.pipeline.name,
         run_id=run.run_id,
-        read={f"bronze.{source}": found.version for source, found in bronze.items() if found},
+        read={str(bronze_table(s)): found.version for s, found in bronze.items() if found},
         written=tables,
         counts={**total, **flat},
         details={

@@ -43,7 +43,7 @@ def run(run: Run) -> StageResult:
     """
     watch = Stopwatch()
     settings = run.pipeline.featurize
-    target = Table("gold", settings.table)
+    target = run.tables.features
     resolved = run.resolve("featurize", lambda: _look(run, target))
     versions = resolved["tables"]
     now = MadeFrom(versions, resolved["ids"], features_hash(run.pipeline))
@@ -146,7 +146,7 @@ def _make(
         is_current = due.is_whole or bool(settings.sources)
         note = {NOTE: made_from} if is_current else None
         judged = judge_features(run, laid_out, counts, due.days, where, tables.__getitem__)
-        version = replace_slice(laid_out, run.lake, target, where, [settings.date], note=note)
+        version = replace_slice(laid_out, run.lake, target, where, target.partition_by, note=note)
         return counts, judged, version
 
 

@@ -63,8 +63,7 @@ def run(run: Run) -> StageResult:
 
     watch = Stopwatch()
     settings = run.pipeline
-    features_table = Table("gold", settings.featurize.table)
-    predictions_table = Table("predictions", settings.score.model)
+    features_table, predictions_table = run.tables.features, run.tables.predictions
     resolved = run.resolve("monitor", lambda: _look(run, features_table, predictions_table))
 
     tables: dict[str, int] = resolved["tables"]
@@ -90,14 +89,14 @@ def run(run: Run) -> StageResult:
 
     audit = {"run_id": run.run_id}
     of_model = {**audit, "model_version": resolved["model_version"]}
-    rows = {
-        "quality": (_CHECK, [{**asdict(check), "is_ok": check.is_ok, **audit} for check in checks]),
-        "drift": (_DRIFT, [{**asdict(one), **of_model} for one in drifts.features]),
-        "performance": (_PERFORMANCE, [{**asdict(day), **audit} for day in judged.all]),
-    }
-    tables_written = {name: Table("monitoring", f"{settings.score.model}_{name}") for name in rows}
+    found_wrong = [{**asdict(check), "is_ok": check.is_ok, **audit} for check in checks]
     written = {
-        str(table): _write(run, table, last, *rows[name]) for name, table in tables_written.items()
+        str(table): _write(run, table, last, schema, rows)
+        for table, schema, rows in (
+            (run.tables.quality, _CHECK, found_wrong),
+            (run.tables.drift, _DRIFT, [{**asdict(one), **of_model} for one in drifts.features]),
+            (run.tables.performance, _PERFORMANCE, [{**asdict(d), **audit} for d in judged.all]),
+        )
     }
     page = Report(
         pipeline=settings.name,
@@ -218,4 +217,4 @@ def _write(
 ) -> int:
     frame = run.spark.createDataFrame([{"logical_date": last, **row} for row in rows], schema)
     where = f"logical_date = DATE'{last}'"
-    return replace_slice(frame, run.lake, table, where, partition_by=["logical_date"])
+    return replace_slice(frame, run.lake, table, where, table.partition_by)

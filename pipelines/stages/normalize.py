@@ -61,7 +61,7 @@ def run(run: Run) -> StageResult:
     watch = Stopwatch()
     spark, lake, pipeline = run.spark, run.lake, run.pipeline
     settings, columns = pipeline.normalize, _columns(pipeline)
-    source, target = f"gold.{pipeline.featurize.table}", f"gold.{settings.training_set}"
+    source, target = str(run.tables.features), str(run.tables.training_set)
 
     def resolve() -> dict[str, int]:
         return {source: latest_version(spark, lake, source, f"featurize {pipeline.name}")}
@@ -191,7 +191,7 @@ def _folds(work: _Work, num_folds: int) -> tuple[str, int, list[dict[str, Any]]]
         every = functools.reduce(lambda one, other: one.unionByName(other), parts)
         return in_files(every, columns, spec, files, bits)
 
-    table = folds.folds_table(settings.training_set)
+    table = str(work.run.tables.folds)
     version, _ = work.stand_or_write(table, census.num_labelled, make)
     each = [
         {

@@ -158,7 +158,7 @@ def _test_rows(run: Run, candidate: Bundle) -> DataFrame:
     from pipelines.features.grain import joined
     from pipelines.features.store import split_column
 
-    features = f"gold.{run.pipeline.featurize.table}"
+    features = str(run.tables.features)
     table = str(candidate.manifest.get("training_set"))
     if features not in candidate.tables or table not in candidate.tables:
         raise BundleError(

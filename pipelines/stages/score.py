@@ -46,8 +46,7 @@ def run(run: Run) -> StageResult:
     watch = Stopwatch()
     settings = run.pipeline
     date = settings.featurize.date
-    source = Table("gold", settings.featurize.table)
-    target = Table("predictions", settings.score.model)
+    source, target = run.tables.features, run.tables.predictions
 
     key, grain = settings.featurize.key, settings.featurize.grain
     resolved = run.resolve("score", lambda: _look(run, source))
@@ -90,8 +89,8 @@ def run(run: Run) -> StageResult:
             ),
             run.lake,
             target,
-            [*key, "scoring_date", "model_version"],
-            partition_by=["scoring_date"],
+            target.key,
+            partition_by=target.partition_by,
             prune=f"target.scoring_date BETWEEN DATE'{first}' AND DATE'{last}'",
         )
         inserted, written = merged.inserted, {str(target): merged.version}
@@ -171,7 +170,7 @@ def _check_covered(
     ends = features.select(F.min(date), F.max(date)).head()
     held: list[Days] = [(ends[0], ends[1])] if ends and ends[0] else []
     # Where nothing is noted (a table of other hands), all between its ends counts as made.
-    table = table_id(run.spark, run.lake, f"gold.{run.pipeline.featurize.table}")
+    table = table_id(run.spark, run.lake, run.tables.features)
     covered = read_covered(run.spark, run.lake, run.pipeline.name, table) or held
     if held and intersected(covered, [(first, last)]):
         return

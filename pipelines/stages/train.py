@@ -77,11 +77,10 @@ def _reading(run: Run, place: str, tables: dict[str, int]) -> Iterator[None]:
     A refused run looks at its input anew, as the runner has it; one that was killed, or that lost
     its ranks, goes on with the same files.
     """
-    from pipelines.features.folds import folds_table
     from pipelines.registry.folder import Folder
     from pipelines.registry.reading import Reading, end_reading, note_reading
 
-    folds = folds_table(run.pipeline.normalize.training_set)
+    folds = str(run.tables.folds)
     note_reading(place, Reading(tables, (_training_set(run), folds)))
     try:
         yield
@@ -93,7 +92,7 @@ def _reading(run: Run, place: str, tables: dict[str, int]) -> Iterator[None]:
 
 
 def _training_set(run: Run) -> str:
-    return f"gold.{run.pipeline.normalize.training_set}"
+    return str(run.tables.training_set)
 
 
 def _look(run: Run) -> dict[str, int]:
@@ -108,13 +107,13 @@ def _look(run: Run) -> dict[str, int]:
 
 def _look_at_folds(run: Run, training_set: StructType) -> dict[str, int]:
     """Return the version of the folds, which must be those of this training set."""
-    from pipelines.features.folds import folds_name, folds_table
+    from pipelines.features.folds import folds_name
     from pipelines.features.store import named_spec
 
     num_folds = run.pipeline.train.folds
     if num_folds is None:
         return {}
-    table = folds_table(run.pipeline.normalize.training_set)
+    table = str(run.tables.folds)
     command = f"normalize {run.pipeline.name} --set train.folds={num_folds}"
     version = latest_version(run.spark, run.lake, table, command)
     found = named_spec(read_at(run.spark, run.lake, table, version).schema)
@@ -141,7 +140,7 @@ def _train(run: Run, tables: dict[str, int], watch: Stopwatch) -> Bundle:
     if settings.search is None:  # else its candidates are what has to fit
         check_model(settings.model, settings.options)
     snapshots = _snapshots(run, table, version, SPLITS)
-    spec = load_spec(run.spark, run.lake, name, run.pipeline.normalize.training_set, version)
+    spec = load_spec(run.spark, run.lake, name, table, version)
     check_labels(read_at(run.spark, run.lake, table, version), settings)
     if settings.search is None:
         check_model(settings.model, settings.options, spec.inputs)
@@ -219,7 +218,6 @@ def _judge(run: Run, whole: Data, folds: list[Data]) -> tuple[Train, dict[str, A
 def _folds(run: Run, tables: dict[str, int]) -> list[Data]:
     from pipelines.features.folds import (
         describe_folds,
-        folds_table,
         train_split,
         validation_split,
     )
@@ -229,7 +227,7 @@ def _folds(run: Run, tables: dict[str, int]) -> list[Data]:
     num_folds, normalize = run.pipeline.train.folds, run.pipeline.normalize
     if num_folds is None:
         return []
-    table = folds_table(normalize.training_set)
+    table = str(run.tables.folds)
     version, found = tables[table], []
     for fold, what in enumerate(describe_folds(normalize.split, num_folds), start=1):
         splits = (train_split(fold), validation_split(fold))

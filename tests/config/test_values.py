@@ -126,7 +126,7 @@ def test_other_names_of_places_are_taken(shop, place):
     assert load_pipeline("shop", lake=place, root=shop()).lake == place
 
 
-@pytest.mark.parametrize("name", ["orders", "flights_2013", "Umsätze", "x" * 100])
+@pytest.mark.parametrize("name", ["visits", "flights_2013", "Umsätze", "x" * 100])
 def test_names_of_letters_digits_and_underscores_are_taken(shop, name):
     pipeline = load_pipeline("shop", overrides=[f"normalize.training_set={name}"], root=shop())
     assert pipeline.normalize.training_set == name

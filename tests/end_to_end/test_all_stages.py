@@ -5,9 +5,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from delta.tables import DeltaTable
 
-from pipelines.lake.catalog import Lake
+from pipelines.lake.catalog import LAYERS, Lake
 from pipelines.lake.read import latest_version, read_at
+from pipelines.lake.tables import PipelineTables
 from pipelines.runner import open_run, run_stage
 from pipelines.summary import gather
 from tests.end_to_end.conftest import SCORED
@@ -45,6 +47,25 @@ def test_a_second_run_leaves_the_tables_of_data_as_they_were(spark, run_all, fir
     after = {name: latest_version(spark, lake, name) for name in tables}
     for name, version in after.items():
         assert content(spark, lake, name, version) == before[name], name
+
+
+def test_the_catalog_knows_every_table_of_the_lake_as_it_is(spark, run_all, first_results):
+    lake, known = run_all.lake, {str(one): one for one in PipelineTables(run_all.pipeline).every}
+    root = Path(lake.root)
+    folders = {one.name for one in root.iterdir() if not one.name.startswith("_")}
+    assert folders == set(LAYERS)
+    logs = [log for layer in LAYERS for log in (root / layer).glob("*/_delta_log")]
+    found = {f"{log.parent.parent.name}.{log.parent.name}" for log in logs}
+    assert found <= known.keys(), "a table that nothing would keep in order"
+    assert {"gold.flights_training", "monitoring.runs", "predictions.flights_late"} <= found
+    for name in sorted(found):
+        table, rows = known[name], spark.read.format("delta").load(lake.path(name))
+        detail = DeltaTable.forPath(spark, lake.path(name)).detail().head()
+        by = tuple(column.rstrip("_") for column in detail["partitionColumns"])
+        has_feed = detail["properties"].get("delta.enableChangeDataFeed") == "true"
+        assert (by, has_feed) == (table.partition_by, table.has_change_feed), name
+        if table.key:
+            assert rows.select(*table.key).distinct().count() == rows.count(), name
 
 
 def test_the_summary_shows_tables_model_predictions_and_report(run_all, first_results):

@@ -179,7 +179,7 @@ def test_other_settings_or_another_input_make_a_new_version_with_its_own_spec(wo
 
     assert first < second < third
     specs = [
-        load_spec(workshop.spark, workshop.lake, "flights", "flights_training", version)
+        load_spec(workshop.spark, workshop.lake, "flights", TRAINING, version)
         for version in (first, second, third)
     ]
     assert [spec.num_rows for spec in specs] == [4, 5, 5]
@@ -375,7 +375,7 @@ def test_a_table_that_normalize_did_not_write_has_no_spec(workshop) -> None:
     workshop.gold()
 
     with pytest.raises(FeatureError, match="was not written by `normalize`"):
-        load_spec(workshop.spark, workshop.lake, "flights", "flights", 0)
+        load_spec(workshop.spark, workshop.lake, "flights", "gold.flights", 0)
 
 
 def test_the_training_set_keeps_statistics_of_positions_in_deltas_log(workshop) -> None:

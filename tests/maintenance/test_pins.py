@@ -14,6 +14,7 @@ from pipelines.errors import BundleError, FeedError, TrainingError, UsageError
 from pipelines.lake.catalog import Lake
 from pipelines.lake.deletion_vector import DeletionVector
 from pipelines.lake.snapshot import LiveFile, Snapshot
+from pipelines.lake.tables import PipelineTables
 from pipelines.maintenance.pins import compared, erased, mark_erased, pinned
 from pipelines.maintenance.show import vacuum_lines
 from pipelines.maintenance.vacuum import Vacuumed, parse_retention, vacuum_table
@@ -90,8 +91,8 @@ def test_a_training_without_a_bundle_keeps_what_it_reads_until_it_ends_or_is_lef
     [(None, True), (KeyboardInterrupt, True), (TrainingError, True), (FeedError, False)],
 )
 def test_a_training_notes_what_it_reads_and_a_refused_one_lets_go(lake, error, is_kept):
-    normalize = SimpleNamespace(training_set="t")
-    run = SimpleNamespace(pipeline=SimpleNamespace(normalize=normalize))
+    pipeline = SimpleNamespace(normalize=SimpleNamespace(training_set="t"))
+    run = SimpleNamespace(tables=PipelineTables(pipeline))
     folder, tables = lake.training("flights", "run-1"), {"gold.t": 3, "gold.flights": 8}
     expected = nullcontext() if error is None else pytest.raises(error)
     with expected, _reading(run, folder, tables):

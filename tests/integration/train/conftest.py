@@ -113,7 +113,7 @@ def launched(spark, lake, training_set):
     from pipelines.training.rows import FeedRows
     from pipelines.training.work import Work, train_rank
 
-    spec = load_spec(spark, lake, "flights", "flights_training", training_set)
+    spec = load_spec(spark, lake, "flights", "gold.flights_training", training_set)
 
     def launch_it(
         folder: Path, ranks: int, on_step: Any = None, progress: Any = None, **more: Any
