@@ -7,8 +7,7 @@ stderr; with `--json` stdout holds exactly one JSON object, or nothing where the
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipelines import stopping
 
@@ -25,18 +24,9 @@ def __getattr__(name: str) -> typer.Typer:
     return app
 
 
-def stage_main(stage: str) -> None:
-    """Be a Spark job: run one stage with the process's arguments and exit code."""
-    _run([stage, *sys.argv[1:]])
-
-
 def main() -> None:
-    """Be the command `tidemill`."""
-    _run()
-
-
-def _run(arguments: list[str] | None = None) -> Any:
+    """Be the command `tidemill`, with the process's arguments and exit code."""
     stopping.install()
     from pipelines.commands.app import app
 
-    app(arguments, prog_name="tidemill")
+    app(prog_name="tidemill")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Iterator
+from functools import lru_cache, reduce
 from pathlib import Path
 from typing import Any
 
@@ -18,25 +18,30 @@ _OUTSIDE = (
     *("cli", "doctor", "explore", "lineage", "orchestration", "progress", "runner", "story"),
     *("secrecy", "stopping", "summary", "terminal", "user_errors"),
 )
+_SHARED = ("timezone", "privacy")
+"""Settings that every result depends on."""
 
 
-def fingerprint(pipeline: Pipeline, stages: Sequence[str], **more: object) -> str:
-    """Return a hash of what the results of `stages` depend on, the last one's above all.
+def fingerprint(
+    pipeline: Pipeline,
+    settings: Iterable[str],
+    queries: Iterable[str] = (),
+    functions: Iterable[str] = (),
+    **more: object,
+) -> str:
+    """Return a hash of what a result depends on.
 
-    `stages` are the stage in question and those before it; `more` are dates and the like.
+    All are dotted names of settings: `settings` count by their values, `queries` by the files of
+    the pipeline's folder that they name, `functions` by the user's own code that they name. `more`
+    are dates and the like.
     """
-    shared = ("timezone", "privacy")
-    sections: dict[str, Any] = pipeline.model_dump(mode="json", include={*shared, *stages})
-    if "normalize" in stages:
-        sections["folds"] = pipeline.train.folds  # `normalize` fits their statistics
-    if "train" in stages:
-        sections["decision_threshold"] = pipeline.score.decision_threshold  # metrics go by it
+    plain = pipeline.model_dump(mode="json")
     content = {
         "name": pipeline.name,
-        "sections": sections,
-        "sql": _queries(pipeline) if "featurize" in stages else {},
+        "settings": {name: _value(plain, name) for name in (*_SHARED, *settings)},
+        "sql": _queries(pipeline, queries),
         "code": code_hash(),
-        "own_code": _own_code(pipeline, stages),
+        "own_code": _own_code(pipeline, functions),
         "more": {key: str(value) for key, value in more.items()},
     }
     text = json.dumps(content, sort_keys=True)
@@ -51,24 +56,36 @@ def features_hash(pipeline: Pipeline) -> str:
     settings = pipeline.model_dump(mode="json", include={"timezone": True, "featurize": True})
     for name in ("label_days", "table_rules"):  # they decide what is written, not its rows
         settings["featurize"].pop(name)
-    content = [settings, _queries(pipeline), _own_code(pipeline, ["featurize"])]
+    queries = _queries(pipeline, ["featurize.sql"])
+    content = [settings, queries, _own_code(pipeline, ["featurize.function"])]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _queries(pipeline: Pipeline) -> dict[str, str]:
-    files = [(name, pipeline.folder / name) for name in pipeline.featurize.sql]
+def _value(plain: dict[str, Any], name: str) -> Any:
+    """Return a setting by its dotted name."""
+    return reduce(lambda part, key: part[key], name.split("."), plain)
+
+
+def _named(pipeline: Pipeline, settings: Iterable[str]) -> Iterator[str]:
+    """Yield what settings name, which may be one thing, several or none."""
+    plain = pipeline.model_dump(mode="json")
+    for value in (_value(plain, name) for name in settings):
+        yield from [value] if isinstance(value, str) else value or ()
+
+
+def _queries(pipeline: Pipeline, settings: Iterable[str]) -> dict[str, str]:
+    files = [(name, pipeline.folder / name) for name in _named(pipeline, settings)]
     return {name: file.read_text(encoding="utf-8") for name, file in files if file.is_file()}
 
 
-def _own_code(pipeline: Pipeline, stages: Sequence[str]) -> dict[str, str]:
+def _own_code(pipeline: Pipeline, settings: Iterable[str]) -> dict[str, str]:
     """Return the user's own modules, which settings name as `module:function`, by their names.
 
     Those that they import from the user's own files are among them.
     """
-    named = {"featurize": pipeline.featurize.function, "train": pipeline.train.model}
     found: dict[str, str] = {}
-    for stage, function in named.items():
-        code = own_code(function) if stage in stages else None
+    for function in _named(pipeline, settings):
+        code = own_code(function)
         if code is not None:
             found |= {module: text for module, (_, text) in code.modules.items()}
     return found

@@ -24,7 +24,6 @@ from pipelines.errors import (
     TrackingError,
     TrainingError,
     UsageError,
-    nearest,
 )
 from pipelines.fingerprint import code_hash, fingerprint
 from pipelines.lake import files
@@ -36,18 +35,16 @@ from pipelines.lake.session import spark_session
 from pipelines.lake.spark_log import failures_untold
 from pipelines.lake.tenant import confine_links
 from pipelines.lineage.attempts import Attempt, record_failed, record_stopped
-from pipelines.lineage.equations import check_equations
 from pipelines.lineage.records import Hashes, RunRecord, keep
 from pipelines.run import Progress, Run, StageResult, Stopwatch, new_run_id, resolve_place
+from pipelines.stages.catalog import STAGES
+from pipelines.stages.stage import Stage
 from pipelines.user_errors import may_quote_clear_values, user_errors
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 logger = logging.getLogger(__name__)
-
-STAGES = ("ingest", "clean", "featurize", "normalize", "train", "promote", "score", "monitor")
-"""All stages, in the order in which data passes them."""
 
 _PATIENCE_SECONDS = 3600.0
 _UTC = ("UTC", "Etc/UTC", "GMT", "Z", "+00:00")
@@ -121,12 +118,12 @@ def run_stage(stage: str, run: Run, *, once: bool = False) -> StageResult:
     dates, is not run again: its stored result is returned. Progress hears `stage_started` and
     then `stage_done` or `stage_failed`.
     """
-    _check_stage(stage)
+    known = STAGES[stage]
     run.progress({"event": "stage_started", "stage": stage})
     result = stored_result(stage, run) if once else None
     was_done = result is not None
     if result is None:
-        result = _run(stage, run)
+        result = _run(known, run)
     else:
         logger.info("%s %s: done before by run %s", stage, run.pipeline.name, run.run_id)
     run.progress(
@@ -163,8 +160,8 @@ def stored_result(stage: str, run: Run) -> StageResult | None:
     return result
 
 
-def _run(stage: str, run: Run) -> StageResult:
-    module = importlib.import_module(f"pipelines.stages.{stage}")
+def _run(stage: Stage, run: Run) -> StageResult:
+    module = importlib.import_module(stage.place)
     watch = Stopwatch()
     try:
         with user_errors(stage, run), one_at_a_time(stage, run):
@@ -175,26 +172,26 @@ def _run(stage: str, run: Run) -> StageResult:
             # The message asks for a change of input or settings; a retry under the same run id
             # must see it. A run that was killed keeps what it resolved, and so does a training
             # that broke off, or that MLflow could not be told of: it goes on from its checkpoint.
-            run.forget(stage)
-        run.progress({"event": "stage_failed", "stage": stage, "seconds": watch.seconds})
+            run.forget(stage.name)
+        run.progress({"event": "stage_failed", "stage": stage.name, "seconds": watch.seconds})
         raise
     return result
 
 
-def _attempt(stage: str, run: Run, module: ModuleType) -> StageResult:
+def _attempt(stage: Stage, run: Run, module: ModuleType) -> StageResult:
     """Run a stage and record it, whether it comes to its end or fails."""
     sign_commits(run.run_id)
-    before = record_stopped(run, stage)
+    before = record_stopped(run, stage.name, stage.side_by_side)
     for text in before:
         run.progress({"event": "note", "text": text})
-    hashes = Hashes(_fingerprint(stage, run), code_hash())
+    hashes = Hashes(_fingerprint(stage.name, run), code_hash())
     started_at = dt.datetime.now(dt.UTC)
-    attempt = Attempt.of(run, stage, started_at, hashes)
+    attempt = Attempt.of(run, stage.name, started_at, hashes)
     attempt.begin(run)
     try:
         with user_errors(stage, run), _spark_quiet(stage, run):
             result: StageResult = module.run(run)
-            check_equations(result)
+            check_equations(stage, result)
     except Exception as error:
         record_failed(run, attempt, error)
         raise
@@ -203,27 +200,27 @@ def _attempt(stage: str, run: Run, module: ModuleType) -> StageResult:
     keep(run, RunRecord.of(run, result, started_at, hashes))
     stored = {"fingerprint": hashes.settings, "result": relative(run.lake, asdict(result))}
     content = json.dumps(stored, sort_keys=True, default=str)
-    files.write_text(run.spark, _result_place(stage, run), content)
+    files.write_text(run.spark, _result_place(stage.name, run), content)
     attempt.end(run)
     return result
 
 
 @contextmanager
-def one_at_a_time(stage: str, run: Run) -> Iterator[None]:
+def one_at_a_time(stage: Stage, run: Run) -> Iterator[None]:
     """Have a stage's second run wait for its first one, so that it sees what that has done.
 
     On a lake of this machine, that is: elsewhere Delta's own conflict check is what there is.
-    Trainings and scorings wait only for one of the same run id.
+    Those that may run side by side wait only for one of the same run id.
     """
-    if stage in ("train", "score"):
-        place = f"{run.lake.runs(run.run_id)}/{stage}"
+    if stage.side_by_side:
+        place = f"{run.lake.runs(run.run_id)}/{stage.name}"
     else:
-        place = run.lake.checkpoint(run.pipeline.name, stage, "all")
-    with write_lock(place, _PATIENCE_SECONDS, f"{stage} of run {run.run_id}"):
+        place = run.lake.checkpoint(run.pipeline.name, stage.name, "all")
+    with write_lock(place, _PATIENCE_SECONDS, f"{stage.name} of run {run.run_id}"):
         yield
 
 
-def _spark_quiet(stage: str, run: Run) -> AbstractContextManager[None]:
+def _spark_quiet(stage: Stage, run: Run) -> AbstractContextManager[None]:
     """Have Spark's log leave to us what is to be told of jobs that fail."""
     return failures_untold(run.spark, always=may_quote_clear_values(stage, run))
 
@@ -233,12 +230,19 @@ def _result_place(stage: str, run: Run) -> str:
 
 
 def _fingerprint(stage: str, run: Run) -> str:
-    stages = STAGES[: STAGES.index(stage) + 1]
-    return fingerprint(run.pipeline, stages, date=run.date, since=run.since)
+    return fingerprint(run.pipeline, *STAGES.depends_on(stage), date=run.date, since=run.since)
 
 
-def _check_stage(stage: str) -> None:
-    if stage not in STAGES:
-        raise UsageError(
-            f"no stage '{stage}'; stages are {', '.join(STAGES)}.{nearest(stage, list(STAGES))}"
-        )
+def check_equations(stage: Stage, result: StageResult) -> None:
+    """Raise LakeError where a stage's numbers don't add up: a row was lost on its way.
+
+    `ingest` and `clean` hold theirs themselves, before they move their progress on.
+    """
+    for equation in stage.equations:
+        names = {equation.total, *equation.parts}
+        if names <= set(result.counts) and not equation.holds(result.counts):
+            raise LakeError(
+                f"{result.stage} of {result.pipeline} lost count of its rows: "
+                f"{equation.said(result.counts)} does not hold. Expected every row to be accounted "
+                "for. The run was not recorded; run it again, and report it if it happens again."
+            )

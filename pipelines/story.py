@@ -22,10 +22,10 @@ from pipelines.config.normalize import DateSplit
 from pipelines.errors import SettingsError, UsageError
 from pipelines.fingerprint import fingerprint
 from pipelines.run import Run, StageResult, resolve_place
-from pipelines.runner import STAGES, run_stage, stored_result
+from pipelines.runner import run_stage, stored_result
+from pipelines.stages.catalog import STAGES
+from pipelines.stages.stage import DagKind
 
-PREPARE = ("ingest", "clean", "featurize")
-TRAIN = ("normalize", "train", "promote")
 # The last flights land, and are reported, up to two days after they were due to leave.
 LABELS_TAKE = dt.timedelta(days=2)
 
@@ -79,23 +79,25 @@ class Chapter:
 
 def chapters(dates: Dates, step: int) -> Iterator[Chapter]:
     """Yield the story's chapters in order; `step` is the number of days in a delivery."""
+    prepare = _names("prepare")
+    train = tuple(name for name in _names("train") if name not in prepare)
     yield Chapter(
         "history",
         f"{dates.first} to {dates.history_until} arrives; a model is trained on it",
         dates.first,
         dates.history_until,
         dates.history_until,
-        (*PREPARE, *TRAIN),
+        (*prepare, *train),
     )
     one = dt.timedelta(days=1)
     first = dates.history_until + one
     while first <= dates.end:
         last = min(first + (step - 1) * one, dates.end)
         title = f"{first} to {last} arrives and is scored day by day"
-        yield Chapter(f"arrives-{last}", title, first, last, last, PREPARE)
+        yield Chapter(f"arrives-{last}", title, first, last, last, prepare)
         for n in range((last - first).days + 1):
             day = first + n * one
-            yield Chapter(f"score-{day}", "", day, day, stages=("score",))
+            yield Chapter(f"score-{day}", "", day, day, stages=_names("score"))
         first = last + one
     yield Chapter(
         "labels",
@@ -103,8 +105,12 @@ def chapters(dates: Dates, step: int) -> Iterator[Chapter]:
         dates.history_until,
         dates.end,
         dates.labels_until,
-        (*PREPARE, "monitor"),
+        (*prepare, *_names("monitor")),
     )
+
+
+def _names(dag: DagKind) -> tuple[str, ...]:
+    return tuple(stage.name for stage in STAGES.of_dag(dag))
 
 
 def deliverer(pipeline: Pipeline) -> Deliver:
@@ -162,8 +168,8 @@ def _run_for(stage: str, chapter: Chapter, whole: Run) -> Run:
     That is the chapter's own days, not how long the story goes on. `promote` has the run id of
     `train`, by which it finds its candidate.
     """
-    until = "train" if stage == "promote" else stage
+    until = STAGES[stage].shares_run_of or stage
     days = (chapter.since, chapter.date, chapter.land_until)
-    key = fingerprint(whole.pipeline, STAGES[: STAGES.index(until) + 1], days=days)
+    key = fingerprint(whole.pipeline, *STAGES.depends_on(until), days=days)
     run_id = f"story-{whole.pipeline.name}-{chapter.name}-{key}"
     return replace(whole, run_id=run_id, date=chapter.date, since=chapter.since)

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pipelines import errors
-from pipelines.errors import FeatureError, LakeError, SettingsError, TidemillError
+from pipelines.errors import LakeError, TidemillError
 from pipelines.run import Run
+from pipelines.stages.stage import Stage
 
 _USERS_ERRNO = {
     errno.EACCES: "may not be written or read",
@@ -32,13 +33,11 @@ _USERS_WORDS = {
 """Words in a Java exception that mean: the place, not the program, is at fault."""
 
 _SPARKS = ("pyspark.", "py4j.")
-_WITH_MODELS = ("promote", "score", "monitor")
-"""Stages whose Python workers load a model and decode its inputs."""
 _RAISED = re.compile(r"^pipelines\.errors\.(\w+): (.+?)(?=\n\s*\n|\n\s+at |\Z)", re.M | re.S)
 
 
 @contextmanager
-def user_errors(stage: str, run: Run) -> Iterator[None]:
+def user_errors(stage: Stage, run: Run) -> Iterator[None]:
     """Turn errors that a user caused into a TidemillError; let all others through."""
     try:
         yield
@@ -49,7 +48,7 @@ def user_errors(stage: str, run: Run) -> Iterator[None]:
         if what is None:
             raise
         raise LakeError(
-            f"{stage}: {error.filename or run.lake.root} {what} ({error.strerror}). "
+            f"{stage.name}: {error.filename or run.lake.root} {what} ({error.strerror}). "
             "Mend that, or give another lake with --lake, then run the stage again."
         ) from error
     except Exception as error:
@@ -63,12 +62,12 @@ def user_errors(stage: str, run: Run) -> Iterator[None]:
         raise translated from error
 
 
-def may_quote_clear_values(stage: str, run: Run) -> bool:
+def may_quote_clear_values(stage: Stage, run: Run) -> bool:
     """Tell whether what Spark says of a stage could quote a clear value of a marked column.
 
-    Only `ingest` and `clean` read such. An SQL expression is refused before it meets a row.
+    An SQL expression is refused before it meets a row.
     """
-    return stage in ("ingest", "clean") and bool(run.pipeline.privacy.sources)
+    return stage.sees_clear_values and bool(run.pipeline.privacy.sources)
 
 
 def _told_by_worker(text: str) -> TidemillError | None:
@@ -83,18 +82,18 @@ def _told_by_worker(text: str) -> TidemillError | None:
     return kind(message.strip())
 
 
-def _unquoted(error: Exception, stage: str) -> LakeError:
+def _unquoted(error: Exception, stage: Stage) -> LakeError:
     condition = getattr(error, "getCondition", lambda: None)()
     thrown = re.findall(r"[\w.]+\.[A-Z]\w+(?:Exception|Error)\b", str(error))
     said = ", ".join(dict.fromkeys([condition or type(error).__name__, *thrown]))
     return LakeError(
-        f"{stage}: Spark failed ({said}). What it says may quote values of columns marked under "
-        "`privacy`, so it is not shown. Try the same on a delivery without personal data, with "
-        "the marks taken out, to see the whole message."
+        f"{stage.name}: Spark failed ({said}). What it says may quote values of columns marked "
+        "under `privacy`, so it is not shown. Try the same on a delivery without personal data, "
+        "with the marks taken out, to see the whole message."
     )
 
 
-def _translate(error: Exception, stage: str, run: Run) -> TidemillError | None:
+def _translate(error: Exception, stage: Stage, run: Run) -> TidemillError | None:
     if not type(error).__module__.startswith(_SPARKS):
         return None
     text = str(error)
@@ -102,17 +101,18 @@ def _translate(error: Exception, stage: str, run: Run) -> TidemillError | None:
         if words in text:
             line = next(line for line in text.splitlines() if words in line).strip()
             return LakeError(
-                f"{stage}: a place below {run.lake.root} {what} ({line[:200]}). "
+                f"{stage.name}: a place below {run.lake.root} {what} ({line[:200]}). "
                 "Mend that, or give another lake with --lake, then run the stage again."
             )
     from pyspark.errors import AnalysisException
 
-    told = _told_by_worker(text) if stage in _WITH_MODELS else None
+    told = _told_by_worker(text) if stage.loads_models else None
     if told is not None:
         return told
-    if isinstance(error, AnalysisException) and stage in ("clean", "featurize"):
+    if isinstance(error, AnalysisException) and stage.sql_error is not None:
         said = text.split("\n\nJVM stacktrace")[0].split(";\n")[0].strip()
-        where = f"`{stage}` in conf/{run.pipeline.name}/pipeline.yml"
-        kind = SettingsError if stage == "clean" else FeatureError
-        return kind(f"{stage}: Spark can't read an SQL expression: {said}\nLook at {where}.")
+        where = f"`{stage.name}` in conf/{run.pipeline.name}/pipeline.yml"
+        return stage.sql_error(
+            f"{stage.name}: Spark can't read an SQL expression: {said}\nLook at {where}."
+        )
     return None

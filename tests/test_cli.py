@@ -11,10 +11,10 @@ import pytest
 from typer.testing import CliRunner
 
 from pipelines.cli import app
-from pipelines.commands.stages import STAGE_HELP
 from pipelines.errors import GateRefused, QualityError
+from pipelines.orchestration.describe import JOB
 from pipelines.run import StageResult
-from pipelines.runner import STAGES
+from pipelines.stages.catalog import STAGES
 
 LEVELS = ("", "pipelines", "py4j")
 
@@ -71,8 +71,7 @@ def stage(monkeypatch):
 def test_help_names_every_stage(tidemill):
     result = tidemill("--help")
     assert result.exit_code == 0
-    assert all(stage in result.stdout for stage in STAGES)
-    assert tuple(STAGE_HELP) == STAGES
+    assert all(stage in result.stdout for stage in STAGES.names)
 
 
 @pytest.mark.parametrize("arguments", [("--version",), ("--version", "clean"), ("--version", "no")])
@@ -258,7 +257,7 @@ class TestStages:
         assert "tidemill: stopped by Ctrl-C." in result.stderr
 
     def test_run_goes_through_all_stages_and_on_where_it_stopped(self, tidemill, stage, lake):
-        calls = {name: stage(name) for name in STAGES}
+        calls = {name: stage(name) for name in STAGES.names}
         stage("train", GateRefused("stop here"))
         arguments = ("run", "flights", "--lake", lake.root, "--run-id", "one", "--json")
         assert tidemill(*arguments).exit_code == 3
@@ -266,24 +265,17 @@ class TestStages:
         result = tidemill(*arguments)
         assert result.exit_code == 0
         found = json.loads(result.stdout)
-        assert [done["stage"] for done in found["stages"]] == list(STAGES)
-        assert {name: len(seen) for name, seen in calls.items()} == dict.fromkeys(STAGES, 1)
+        assert [done["stage"] for done in found["stages"]] == list(STAGES.names)
+        assert {name: len(seen) for name, seen in calls.items()} == dict.fromkeys(STAGES.names, 1)
         assert found["summary"]["pipeline"] == "flights"
 
 
 def test_a_spark_job_has_the_commands_options_and_exit_codes(project):
-    job = [sys.executable, project / "spark_jobs" / "clean.py"]
+    job = [sys.executable, project / JOB, "clean"]
     done = subprocess.run([*job, "nothing", "--json"], capture_output=True, text=True, cwd=project)
     assert done.returncode == 2
     assert done.stdout == ""
     assert "no pipeline 'nothing'" in done.stderr
-
-
-def test_every_stage_has_its_spark_job(project):
-    jobs = sorted(file.stem for file in (project / "spark_jobs").glob("*.py"))
-    assert jobs == sorted(STAGES)
-    for name in STAGES:
-        assert f'stage_main("{name}")' in (project / "spark_jobs" / f"{name}.py").read_text()
 
 
 def test_help_imports_nothing_heavy(project):

@@ -4,6 +4,9 @@ import pytest
 
 from pipelines.config.load import load_pipeline
 from pipelines.fingerprint import code_hash, fingerprint
+from pipelines.stages.catalog import STAGES
+
+FEATURIZE = STAGES.depends_on("featurize")
 
 
 @pytest.fixture
@@ -28,7 +31,7 @@ def test_it_depends_on_the_sql(flights, tmp_path):
     def with_sql(text):
         (tmp_path / "features.sql").write_text(text)
         pipeline = flights("featurize.sql=[features.sql]")
-        return fingerprint(pipeline.model_copy(update={"folder": tmp_path}), ("featurize",))
+        return fingerprint(pipeline.model_copy(update={"folder": tmp_path}), *FEATURIZE)
 
     assert with_sql("SELECT 1") == with_sql("SELECT 1")
     assert with_sql("SELECT 1") != with_sql("SELECT 2")
@@ -41,12 +44,12 @@ def test_it_depends_on_the_users_own_functions(flights, tmp_path, monkeypatch):
     found = set()
     for text in ("build = 1", "build = 2"):
         module.write_text(text)
-        found.add(fingerprint(pipeline, ("featurize",)))
+        found.add(fingerprint(pipeline, *FEATURIZE))
     (tmp_path / "my_shop_parts.py").write_text("X = 1")
     module.write_text("from my_shop_parts import X")
-    found.add(fingerprint(pipeline, ("featurize",)))
+    found.add(fingerprint(pipeline, *FEATURIZE))
     (tmp_path / "my_shop_parts.py").write_text("X = 2")
-    found.add(fingerprint(pipeline, ("featurize",)))
+    found.add(fingerprint(pipeline, *FEATURIZE))
     assert len(found) == 4, "what it imports from beside it counts too"
     assert "my_shop_features" not in sys.modules
 

@@ -12,7 +12,8 @@ from pipelines.lake.write import append_once
 from pipelines.lineage.records import read_records
 from pipelines.lineage.show import origin_in, run_lines
 from pipelines.run import StageResult
-from pipelines.runner import STAGES, open_run, run_stage
+from pipelines.runner import open_run, run_stage
+from pipelines.stages.catalog import STAGES
 
 pytestmark = pytest.mark.spark
 
@@ -41,8 +42,8 @@ def stage(monkeypatch):
 def test_every_stage_is_there_and_can_be_imported():
     from importlib import import_module
 
-    for name in STAGES:
-        assert callable(import_module(f"pipelines.stages.{name}").run)
+    for stage in STAGES:
+        assert callable(import_module(stage.place).run)
 
 
 def test_a_stage_is_called_and_heard_of(open_test_run, stage):
@@ -291,5 +292,5 @@ def test_a_retry_goes_on_with_what_was_resolved_unless_its_input_is_to_be_mended
     monkeypatch.setattr(runner, "_attempt", fail)
     run = SimpleNamespace(forget=forgotten.append, progress=lambda _: None)
     with pytest.raises(type(error)):
-        runner._run("train", run)
+        runner._run(STAGES["train"], run)
     assert forgotten == ([] if is_kept else ["train"])

@@ -86,9 +86,9 @@ class TestTelling:
         import sys
         from types import ModuleType
 
-        from pipelines.runner import STAGES
+        from pipelines.stages.catalog import STAGES
 
-        for stage in STAGES:
+        for stage in STAGES.names:
             module = ModuleType(f"pipelines.stages.{stage}")
             module.run = run(stage)
             monkeypatch.setitem(sys.modules, module.__name__, module)

@@ -78,7 +78,10 @@ def runs(
 ) -> None:
     """Show what ran: stage, logical date, rows, versions, seconds."""
     from pipelines.lineage.show import run_lines, runs_of
+    from pipelines.stages.catalog import STAGES
 
+    if stage is not None:
+        STAGES[stage]  # refuses an unknown one
     found = runs_of(lake_of(Options(pipeline, env, lake, tuple(overrides or ()))), pipeline, stage)
     found = found[-last:]
     if as_json:

@@ -68,12 +68,14 @@ def rotate(
     from pipelines.privacy.keys import check_keys, note_keys
     from pipelines.privacy.rotate import rotate_tables
     from pipelines.runner import one_at_a_time
+    from pipelines.stages.catalog import STAGES
 
     given = Options(pipeline, env, lake, tuple(overrides or ()), profile=profile)
     with given.run() as run, ExitStack() as alone:
         # One that began under the older keys would write their pseudonyms beside the new ones.
-        for stage in ("clean", "featurize", "monitor"):
-            alone.enter_context(one_at_a_time(stage, run))
+        for stage in STAGES:
+            if stage.rewrites_pseudonyms:
+                alone.enter_context(one_at_a_time(stage, run))
         keys = run.pipeline.privacy.keys
         # A training set has a layout of its own: `normalize` makes it anew. Another pipeline's
         # pseudonyms are of its own keys, whatever these are called.

@@ -123,13 +123,15 @@ def release(
     from pipelines.cleaning.quarantine import Choice, pairs
     from pipelines.cleaning.release import release as put_back
     from pipelines.runner import run_stage
+    from pipelines.stages.catalog import STAGES
 
     options = Options(pipeline, env, lake, run_id=run_id, profile=profile)
     choice = Choice(rows or (), pairs(key or (), "--key"), reason)
     wanted = _wanted(options, entity, choice, pairs(corrections or (), "--set"), file)
     with options.run() as run:
         done = put_back(run, entity, wanted, by or getpass.getuser())
-        result = run_stage("clean", run) if done.released or done.before else None
+        taker = STAGES.writer_of(run.tables.silver(entity), run.tables)
+        result = run_stage(taker.name, run) if done.released or done.before else None
     if as_json:
         print_json({**asdict(done), "clean": asdict(result) if result else None})
     else:

@@ -40,12 +40,13 @@ def run(
     debug: Debug = False,
 ) -> None:
     """Run all stages in order. With the --run-id of a run that stopped, go on where it did."""
-    from pipelines.runner import STAGES, run_stage
+    from pipelines.runner import run_stage
+    from pipelines.stages.catalog import STAGES
 
     given = tuple(overrides or ())
     options = Options(pipeline, env, lake, given, date, since, run_id, profile)
     with options.run() as open_run:
-        results = [run_stage(stage, open_run, once=True) for stage in STAGES]
+        results = [run_stage(stage, open_run, once=True) for stage in STAGES.names]
     _close(options, as_json, {"run_id": open_run.run_id, "stages": [asdict(r) for r in results]})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,10 @@ class Pipeline(Settings):
                     f"`normalize.features`.{nearest(name, known)}"
                 )
         return self
+
+    def setting(self, name: str) -> Any:
+        """Return a setting by its dotted name, as `train.epochs`."""
+        return reduce(getattr, name.split("."), self)
 
     @model_validator(mode="after")
     def _marks_fit(self) -> Pipeline:

@@ -45,6 +45,11 @@ class Table:
         return self.layer in _FED
 
     @property
+    def is_landed(self) -> bool:
+        """Whether its rows came from landing files, unchanged."""
+        return self.layer == "bronze"
+
+    @property
     def is_merged(self) -> bool:
         """Whether rows are changed in place, by key."""
         return self.layer == "silver"

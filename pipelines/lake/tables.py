@@ -123,6 +123,18 @@ class PipelineTables:
         return Table("monitoring", name, key=(*by, *key) if key else (), partition_by=by)
 
     @property
+    def of_sources(self) -> tuple[Table, ...]:
+        """The tables of each source: its records, its rejected ones, its ledger."""
+        sources = self.pipeline.ingest.sources
+        return tuple(t for name in sources for t in (bronze(name), rejected(name), ledger(name)))
+
+    @property
+    def of_entities(self) -> tuple[Table, ...]:
+        """The tables of each entity: its rows, and those kept out."""
+        entities = self.pipeline.clean.entities
+        return tuple(t for name in entities for t in (self.silver(name), quarantine(name)))
+
+    @property
     def of_data(self) -> tuple[Table, ...]:
         """The tables that data passes, in the order of its way."""
         sources, entities = self.pipeline.ingest.sources, self.pipeline.clean.entities

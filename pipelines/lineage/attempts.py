@@ -26,8 +26,6 @@ logger = logging.getLogger(__name__)
 
 STOPPED = "was stopped before its end"
 _FOLDER = "attempts"
-_SIDE_BY_SIDE = ("train", "score")
-"""Stages of which several may be under way: only a retry knows that its first attempt is not."""
 _ROWS = ("numTargetRowsInserted", "numOutputRows")
 _LONGEST = 300
 
@@ -124,15 +122,16 @@ def record_failed(run: Run, attempt: Attempt, error: Exception) -> None:
         logger.info("the failed run could not be recorded: %s", type(second).__name__)
 
 
-def record_stopped(run: Run, stage: str) -> list[str]:
+def record_stopped(run: Run, stage: str, side_by_side: bool) -> list[str]:
     """Record the attempts at a stage that were killed; return what to say of each.
 
+    Of a stage whose runs go side by side, only a retry knows that its first attempt is not alive.
     To be called with the stage's lock, under which no other run's attempt can be alive.
     """
     said = []
     for attempt in _unfinished(run, stage):
         is_own = attempt.run_id == run.run_id
-        if is_own or (stage not in _SIDE_BY_SIDE and run.lake.is_local):
+        if is_own or (not side_by_side and run.lake.is_local):
             found = attempt.keep(run, "stopped", STOPPED)
             whose = "this run" if is_own else f"run {attempt.run_id}, which {STOPPED},"
             said.append(f"an earlier attempt of {whose} wrote: {found.said()}")

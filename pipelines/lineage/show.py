@@ -10,17 +10,15 @@ from pipelines.lake.catalog import Lake, Table
 from pipelines.lake.delta_log import committed_by
 from pipelines.lake.rows import rows_of
 from pipelines.lake.tables import ledger_of
-from pipelines.lineage.equations import EQUATIONS
 from pipelines.lineage.records import RunRecord, read_records
 from pipelines.lineage.trace import Origin, lines, trace
 
 
 def runs_of(lake: Lake, pipeline: str, stage: str | None = None) -> list[RunRecord]:
-    """Return the records of a pipeline, oldest first. Raises UsageError for an unknown stage."""
-    if stage is not None and stage not in EQUATIONS:
-        raise UsageError(
-            f"no stage '{stage}'; stages are {', '.join(EQUATIONS)}.{nearest(stage, [*EQUATIONS])}"
-        )
+    """Return the records of a pipeline, oldest first, of one stage if it is given.
+
+    Raises UsageError where there are none of that stage.
+    """
     mine = [one for one in read_records(lake) if one.pipeline == pipeline]
     found = [one for one in mine if stage in (None, one.stage)]
     known = sorted({one.stage for one in mine})

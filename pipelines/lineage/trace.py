@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from pipelines.lake.catalog import Table
 from pipelines.lake.tables import ledger_of
 from pipelines.lineage.records import RunRecord
 
@@ -105,7 +106,7 @@ def lines(
     yield f"{name}  <- {run.stage}{day}, run {run.run_id}{failed}{left}{earlier}"
     for one in origin.inputs:
         yield from lines(one, landed, depth + 1)
-    if run.stage == "ingest":
+    if Table.parse(origin.table).is_landed:
         files = landed(origin.table, run.written.get(str(ledger_of(origin.table)), origin.version))
         if files:
             between = f"{files[0]} .. {files[-1]}" if len(files) > 1 else files[0]

@@ -14,18 +14,11 @@ from dataclasses import dataclass
 from pipelines.config import Pipeline
 from pipelines.config.schedule import Schedule
 from pipelines.errors import SettingsError
+from pipelines.stages.catalog import STAGES
+from pipelines.stages.stage import DAG_KINDS, WAITS_FOR, DagKind
 
-STAGES_OF_DAG: dict[str, tuple[str, ...]] = {
-    "prepare": ("ingest", "clean", "featurize"),
-    # All days are featurized anew before a training: labels have arrived since.
-    "train": ("featurize", "normalize", "train", "promote"),
-    "score": ("score",),
-    "monitor": ("monitor",),
-}
-DATED = frozenset({("prepare", "featurize"), ("score", "score"), ("monitor", "monitor")})
-"""Tasks that follow the run's day; the others follow progress or take all there is."""
-WAITS_FOR: dict[str, str] = {"score": "prepare", "monitor": "score"}
-"""A DAG that works on what another one wrote for the same day."""
+JOB = "spark_jobs/tidemill.py"
+"""Path of the Spark job below the project's root. Its first argument names the stage."""
 
 # A run id of Airflow holds `:` and `+`, which a Hadoop path can't. A retry goes on with what its
 # run resolved; after a clear, asked for when data or settings were mended, it resolves anew.
@@ -39,16 +32,12 @@ DAY_MACRO = "local_day"
 
 @dataclass(frozen=True)
 class TaskDescription:
-    """One task: a stage's job in `spark_jobs/` with its arguments, after the task `upstream`."""
+    """One task: a stage as a Spark job, with the job's arguments, after the task `upstream`."""
 
     task_id: str
     arguments: tuple[str, ...]
     upstream: str | None = None
-
-    @property
-    def application(self) -> str:
-        """Path of the Spark job below the project's root."""
-        return f"spark_jobs/{self.task_id}.py"
+    application: str = JOB
 
 
 @dataclass(frozen=True)
@@ -103,22 +92,23 @@ def days_and_time(cron: str | None) -> tuple[str | None, dt.time]:
         return cron, dt.time()
 
 
-def _tasks(pipeline: Pipeline, kind: str, extra: Sequence[str]) -> tuple[TaskDescription, ...]:
+def _tasks(pipeline: Pipeline, kind: DagKind, extra: Sequence[str]) -> tuple[TaskDescription, ...]:
     tasks: list[TaskDescription] = []
-    label_days = pipeline.featurize.label_days
-    for stage in STAGES_OF_DAG[kind]:
-        arguments = [pipeline.name, "--run-id", RUN_ID]
-        if (kind, stage) in DATED:
+    for stage in STAGES.of_dag(kind):
+        arguments = [stage.name, pipeline.name, "--run-id", RUN_ID]
+        place = next(one for one in stage.dags if one.dag == kind)
+        if place.is_dated:
             arguments += ["--date", day_template()]
-        if (kind, stage) == ("prepare", "featurize") and label_days:
+        days_before = pipeline.setting(place.since) if place.since else 0
+        if days_before:
             # Labels of the last days have arrived since; their rows are made again with them.
-            arguments += ["--since", day_template(label_days)]
+            arguments += ["--since", day_template(days_before)]
         upstream = tasks[-1].task_id if tasks else None
-        tasks.append(TaskDescription(stage, (*arguments, *extra), upstream))
+        tasks.append(TaskDescription(stage.name, (*arguments, *extra), upstream))
     return tuple(tasks)
 
 
-def _waits_for(schedule: Schedule, kind: str) -> str | None:
+def _waits_for(schedule: Schedule, kind: DagKind) -> DagKind | None:
     """Name the DAG that `kind` waits for: only those on one clock have runs for the same days."""
     before = WAITS_FOR.get(kind)
     own = getattr(schedule, kind)
@@ -139,16 +129,17 @@ def describe(pipeline: Pipeline, extra_arguments: Sequence[str] = ()) -> tuple[D
             "Add `schedule: {start_date: YYYY-MM-DD}` to its pipeline.yml."
         )
     dags = []
-    for kind, stages in STAGES_OF_DAG.items():
-        before = _waits_for(schedule, kind)
+    for kind in DAG_KINDS:
+        before, stages = _waits_for(schedule, kind), STAGES.of_dag(kind)
         days, starts_at = getattr(schedule, kind), dt.time()
-        if any(kind == dated for dated, _ in DATED):
+        named = ", ".join(one.name for one in stages)
+        if any(one.is_dated for stage in stages for one in stage.dags if one.dag == kind):
             days, starts_at = days_and_time(days)
         dags.append(
             DagDescription(
                 dag_id=f"{pipeline.name}_{kind}",
                 pipeline=pipeline.name,
-                description=f"{pipeline.description or pipeline.name}: {', '.join(stages)}",
+                description=f"{pipeline.description or pipeline.name}: {named}",
                 schedule=days,
                 start_date=schedule.start_date,
                 end_date=schedule.end_date,
@@ -159,7 +150,7 @@ def describe(pipeline: Pipeline, extra_arguments: Sequence[str] = ()) -> tuple[D
                 retry_delay_seconds=schedule.retry_delay_seconds,
                 spark_conn_id=schedule.spark_conn_id,
                 waits_for=f"{pipeline.name}_{before}" if before else None,
-                waits_for_task=STAGES_OF_DAG[before][-1] if before else None,
+                waits_for_task=STAGES.of_dag(before)[-1].name if before else None,
             )
         )
     return tuple(dags)

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.landing.flights import deliver
-from pipelines.runner import STAGES
+from pipelines.stages.catalog import STAGES as CATALOG
 from tests.drivers import Driver
 from tests.lakes import content, differences
 
@@ -54,6 +54,7 @@ class Step:
         return f"{self.delivery} {self.stage}"
 
 
+STAGES = CATALOG.names
 FIRST = [Step("first", stage) for stage in STAGES[:3]]
 NEXT = [Step("next", stage) for stage in STAGES]
 

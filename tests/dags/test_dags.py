@@ -42,7 +42,8 @@ def test_tasks_are_spark_jobs_of_the_project_in_the_order_of_the_stages(dagbag):
     assert [task.task_id for task in dag.topological_sort()] == ["ingest", "clean", "featurize"]
     for task in dag.tasks:
         assert isinstance(task, SparkSubmitOperator)
-        assert task.application == str(ROOT / "spark_jobs" / f"{task.task_id}.py")
+        assert task.application == str(ROOT / "spark_jobs" / "tidemill.py")
+        assert task.application_args[:2] == [task.task_id, "flights"]
 
 
 def test_scoring_waits_for_the_features_of_the_same_day(dagbag):

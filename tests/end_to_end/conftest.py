@@ -7,7 +7,8 @@ import pytest
 
 from pipelines.config.load import load_pipeline
 from pipelines.lake.catalog import Lake
-from pipelines.runner import STAGES, open_run, run_stage
+from pipelines.runner import open_run, run_stage
+from pipelines.stages.catalog import STAGES
 
 UNTIL = dt.date(2013, 1, 17)
 SCORED = dt.date(2013, 1, 16)
@@ -25,7 +26,7 @@ def run_all(spark, flights_landing, tmp_path_factory):
         dated = {"featurize": None, "score": SCORED, "monitor": SCORED}
         return {
             stage: run_stage(stage, open_run(pipeline, date=dated.get(stage), spark=spark))
-            for stage in STAGES
+            for stage in STAGES.names
         }
 
     run.lake = lake

@@ -11,7 +11,8 @@ from pipelines.lake.read import latest_version, read_at
 from pipelines.lake.write import replace_slice
 from pipelines.landing import digits, weather
 from pipelines.registry.bundle import load_bundle
-from pipelines.runner import STAGES, run_stage
+from pipelines.runner import run_stage
+from pipelines.stages.catalog import STAGES
 
 pytestmark = [pytest.mark.spark, pytest.mark.tensorflow, pytest.mark.end_to_end]
 
@@ -36,7 +37,7 @@ def test_digits_go_from_png_files_to_predictions_of_classes(
         return run_stage(stage, open_test_run("digits", landing=landing, **more))
 
     overrides = {"train": ["train.epochs=6"]}
-    results = {stage: run(stage, overrides=overrides.get(stage, ())) for stage in STAGES}
+    results = {stage: run(stage, overrides=overrides.get(stage, ())) for stage in STAGES.names}
     assert learns(results["train"])
 
     training = table(spark, lake, "gold.digits_training")

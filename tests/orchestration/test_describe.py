@@ -27,7 +27,8 @@ def test_a_pipeline_has_a_dag_for_preparing_training_scoring_and_monitoring(dags
 def test_tasks_of_a_dag_follow_each_other_in_the_order_of_the_stages(dags):
     chain = [(task.task_id, task.upstream) for task in dags["flights_prepare"].tasks]
     assert chain == [("ingest", None), ("clean", "ingest"), ("featurize", "clean")]
-    assert dags["flights_train"].tasks[2].application == "spark_jobs/train.py"
+    assert dags["flights_train"].tasks[2].application == "spark_jobs/tidemill.py"
+    assert dags["flights_train"].tasks[2].arguments[:2] == ("train", "flights")
 
 
 def test_only_stages_that_follow_a_day_are_given_one(dags):
@@ -49,7 +50,7 @@ def test_only_stages_that_follow_a_day_are_given_one(dags):
 
 def test_the_run_id_is_that_of_a_retry_and_another_after_a_clear(dags):
     def run_id(clear_number):
-        text = Template(dags["flights_score"].tasks[0].arguments[2]).render(
+        text = Template(dags["flights_score"].tasks[0].arguments[3]).render(
             dag={"dag_id": "flights_score"},
             run_id="backfill__2013-12-02T05:00:00+00:00",
             dag_run={"clear_number": clear_number},
