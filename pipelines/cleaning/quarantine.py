@@ -46,11 +46,11 @@ class Rejected:
 
 def row_id(file: str, delivered_at: dt.datetime, row: int) -> str:
     """Return the short name of a bronze row."""
-    text = f"{file}\n{_utc(delivered_at).isoformat()}\n{row}"
+    text = f"{file}\n{_naive_is_utc(delivered_at).isoformat()}\n{row}"
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _utc(moment: dt.datetime) -> dt.datetime:
+def _naive_is_utc(moment: dt.datetime) -> dt.datetime:
     # Parquet's older times come without a zone: they are UTC.
     aware = moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
     return aware.astimezone(dt.UTC)
@@ -76,7 +76,7 @@ def rejected_rows(lake: Lake, pipeline: Pipeline, entity: str) -> list[Rejected]
 def _rejected(row: dict[str, Any], released: set[str]) -> Rejected:
     own = ("_source_file", "_source_modified_at", "_row", "reasons", "quarantined_at")
     file, number = row["_source_file"], int(row["_row"])
-    at = _utc(row["_source_modified_at"])
+    at = _naive_is_utc(row["_source_modified_at"])
     name = row_id(file, at, number)
     return Rejected(
         id=name,

@@ -106,10 +106,12 @@ def _those(bronze: DataFrame, rows: Sequence[Rejected]) -> DataFrame:
 
 
 def _id(row: Row) -> str:
-    return row_id(row["_source_file"], _utc(row["_source_modified_at"]), int(row["_row"]))
+    return row_id(
+        row["_source_file"], _naive_is_local(row["_source_modified_at"]), int(row["_row"])
+    )
 
 
-def _utc(moment: dt.datetime) -> dt.datetime:
+def _naive_is_local(moment: dt.datetime) -> dt.datetime:
     # PySpark hands out times without a zone, in that of this machine.
     return moment.astimezone(dt.UTC)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -12,7 +11,7 @@ from pipelines.erasure.search import FILE, Search, found_directly, found_typed
 from pipelines.ingest.files import literal
 from pipelines.lake.column_mapping import ColumnMapping
 from pipelines.lake.delta_log import LOG, read_state
-from pipelines.lake.files import StoredFile, file_system, list_files
+from pipelines.lake.files import StoredFile, list_files, write_bytes
 from pipelines.lake.log_text import documents
 from pipelines.lake.storage import TableFiles, decoded
 from pipelines.lake.tenant import confine
@@ -111,29 +110,4 @@ def _commits(place: str) -> Iterable[tuple[int, list[dict[str, Any]]]]:
 def overwrite(spark: SparkSession, uri: str, content: bytes) -> None:
     """Put another content in a file's place, such that a reader sees the old or the new one."""
     confine(uri)
-    if uri.startswith("file:"):
-        file = Path("/" + uri.removeprefix("file:").lstrip("/"))
-        beside = file.with_name(f".{file.name}.part")
-        beside.write_bytes(content)
-        # Hadoop's checksum beside it is of the old content; without one it checks nothing.
-        file.with_name(f".{file.name}.crc").unlink(missing_ok=True)
-        beside.replace(file)
-        return
-    jvm: Any = spark.sparkContext._jvm
-    system, path = file_system(spark, uri)
-    is_store = str(system.getScheme()) in ("s3a", "gs", "abfs", "abfss")  # a write shows when whole
-    target = path if is_store else jvm.org.apache.hadoop.fs.Path(f"{uri}.part")
-    stream = system.create(target, True)
-    try:
-        stream.write(bytearray(content))
-    finally:
-        stream.close()
-    if not is_store:
-        context: Any = spark.sparkContext
-        files = jvm.org.apache.hadoop.fs.FileContext.getFileContext(
-            path.toUri(), context._jsc.hadoopConfiguration()
-        )
-        over = jvm.org.apache.hadoop.fs.Options.Rename.OVERWRITE
-        options = context._gateway.new_array(jvm.org.apache.hadoop.fs.Options.Rename, 1)
-        options[0] = over
-        files.rename(target, path, options)
+    write_bytes(spark, uri, content)

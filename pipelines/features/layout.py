@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from pipelines.errors import FeatureError
 from pipelines.features.split import key_hash
 from pipelines.features.to_sql import literal, quoted
+from pipelines.lake.session import session_settings
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -187,17 +188,8 @@ def row_groups(spark: SparkSession, rows: int, schema: StructType) -> Iterator[N
         "parquet.page.size.row.check.max": str(rows),
         **{f"parquet.enable.dictionary#{path}": "false" for path in _float_paths(schema)},
     }
-    before = {name: spark.conf.get(name, None) for name in settings}
-    for name, value in settings.items():
-        spark.conf.set(name, value)
-    try:
+    with session_settings(spark, settings):
         yield
-    finally:
-        for name, old in before.items():
-            if old is None:
-                spark.conf.unset(name)
-            else:
-                spark.conf.set(name, old)
 
 
 def _float_paths(schema: StructType) -> Iterator[str]:

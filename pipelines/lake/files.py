@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import LakeError
+from pipelines.lake.atomic import put_file
 from pipelines.lake.catalog import Lake
 from pipelines.lake.storage import local_path
 
@@ -119,7 +118,7 @@ def write_bytes(spark: SparkSession, uri: str, content: bytes) -> None:
     """
     local = local_path(uri)
     if local is not None:
-        _write_local(local, content)
+        put_file(local, content)
         return
     system, path = file_system(spark, uri)
     if str(system.getScheme()) in _OBJECT_STORES:
@@ -142,18 +141,6 @@ def _write(system: Any, path: Any, content: bytes) -> None:
         stream.write(bytearray(content))
     finally:
         stream.close()
-
-
-def _write_local(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with beside.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())  # else a machine that goes down may leave the new name, empty
-    # Hadoop keeps a checksum beside its own files, and would hold the new content against it.
-    path.with_name(f".{path.name}.crc").unlink(missing_ok=True)
-    beside.replace(path)
 
 
 def delete(spark: SparkSession, uri: str) -> None:

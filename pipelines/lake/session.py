@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import locale
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +31,22 @@ def check_profiles(root: Path) -> None:
     """Raise SettingsError where a profile in `conf/spark/` holds a credential."""
     for file in sorted((root / "conf" / "spark").glob("*.conf")):
         refuse_in_profile(read_profile(file), f"conf/spark/{file.name}")
+
+
+@contextmanager
+def session_settings(spark: SparkSession, settings: Mapping[str, str]) -> Iterator[None]:
+    """Have a session with other settings for a while; afterwards they are what they were."""
+    before = {name: spark.conf.get(name, None) for name in settings}
+    for name, value in settings.items():
+        spark.conf.set(name, value)
+    try:
+        yield
+    finally:
+        for name, old in before.items():
+            if old is None:
+                spark.conf.unset(name)
+            else:
+                spark.conf.set(name, old)
 
 
 def spark_session(

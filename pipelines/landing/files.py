@@ -5,20 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipelines.errors import LandingError
+from pipelines.lake.atomic import put_file
 
 
 def put(file: Path, content: bytes) -> int:
-    """Write a file whole unless it already holds this content, or more; return 1 if written.
-
-    It is written under a hidden name, then renamed.
-    """
+    """Write a file whole unless it already holds this content, or more; return 1 if written."""
     try:
         if file.is_file() and file.read_bytes().startswith(content):
             return 0
-        file.parent.mkdir(parents=True, exist_ok=True)
-        beside = file.with_name(f".{file.name}.part")
-        beside.write_bytes(content)
-        beside.replace(file)
+        put_file(file, content)
     except OSError as error:
         raise LandingError(
             f"the landing file {file} can't be written: {error.strerror}. "

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +10,15 @@ from pipelines.config import Pipeline
 from pipelines.config.maintenance import Maintenance
 from pipelines.lake.catalog import Lake, Table
 from pipelines.lake.commit import commit
+from pipelines.lake.session import session_settings
 from pipelines.lake.snapshot import POSITION
 from pipelines.lake.tables import PipelineTables
 from pipelines.maintenance.vacuum import tables_of
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+_FILE_SIZES = [f"spark.databricks.delta.optimize.{one}FileSize" for one in ("min", "max")]
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ def _tidy(spark: SparkSession, lake: Lake, name: str, pipeline: Pipeline) -> Tid
     is_laid_out = POSITION in spark.read.format("delta").load(place).columns
     if not settings.compact or is_laid_out:
         return Tidied(name, changed)
-    with _sizes(spark, settings.file_mb):
+    sizes = dict.fromkeys(_FILE_SIZES, str(settings.file_mb * 1_000_000))
+    with session_settings(spark, sizes):
         metrics = commit(spark, lake, name, lambda: _optimize(spark, place))
     return Tidied(name, changed, metrics["numFilesRemoved"], metrics["numFilesAdded"])
 
@@ -99,19 +102,3 @@ def _optimize(spark: SparkSession, place: str) -> Any:
     row = DeltaTable.forPath(spark, place).optimize().executeCompaction().head()
     assert row is not None  # it answers with one row of numbers
     return row["metrics"]
-
-
-@contextmanager
-def _sizes(spark: SparkSession, file_mb: int) -> Iterator[None]:
-    names = [f"spark.databricks.delta.optimize.{one}FileSize" for one in ("min", "max")]
-    before = {name: spark.conf.get(name, None) for name in names}
-    for name in names:
-        spark.conf.set(name, str(file_mb * 1_000_000))
-    try:
-        yield
-    finally:
-        for name, old in before.items():
-            if old is None:
-                spark.conf.unset(name)
-            else:
-                spark.conf.set(name, old)

@@ -7,8 +7,7 @@ bundles need, which it therefore can't see.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from pipelines.errors import FeedError, UsageError
 from pipelines.lake.catalog import LAYERS, Lake, Table
 from pipelines.lake.files import StoredFile, file_system, list_files
 from pipelines.lake.lock import write_lock
+from pipelines.lake.session import session_settings
 from pipelines.lake.snapshot import take_snapshot
 from pipelines.lake.unmade import is_made
 from pipelines.maintenance.pins import Pin, files_of
@@ -110,7 +110,7 @@ def _vacuum(
     inventory.createOrReplaceTempView("_tidemill_inventory")
     query = f"VACUUM delta.`{place}` USING INVENTORY (SELECT * FROM _tidemill_inventory){options}"
     try:
-        with _settings(spark):
+        with session_settings(spark, _SETTINGS):
             found = spark.sql(query).collect()
     finally:
         spark.catalog.dropTempView("_tidemill_inventory")
@@ -121,21 +121,6 @@ def _vacuum(
             if row[0].startswith(root):
                 names.add(row[0].removeprefix(root))
     return frozenset(names)
-
-
-@contextmanager
-def _settings(spark: SparkSession) -> Iterator[None]:
-    before = {key: spark.conf.get(key, None) for key in _SETTINGS}
-    for key, value in _SETTINGS.items():
-        spark.conf.set(key, value)
-    try:
-        yield
-    finally:
-        for key, old in before.items():
-            if old is None:
-                spark.conf.unset(key)
-            else:
-                spark.conf.set(key, old)
 
 
 def _live_files(place: str) -> frozenset[str]:

@@ -6,11 +6,11 @@ files that belong together writes their manifest last: object stores have no ato
 
 from __future__ import annotations
 
-import os
 import shutil
 from typing import Any
 
 from pipelines.errors import SetupError
+from pipelines.lake.atomic import put_file
 from pipelines.lake.storage import file_system, local_path
 
 
@@ -30,11 +30,7 @@ class Folder:
                 system.makedirs(f"{root}/{name}".rpartition("/")[0], exist_ok=True)
             system.pipe_file(f"{root}/{name}", content)
             return
-        path = self._local / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-        beside.write_bytes(content)
-        beside.replace(path)
+        put_file(self._local / name, content)
 
     def read(self, name: str) -> bytes | None:
         """Return a file's content, or None where there is no such file."""
