@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, assert_never
 
 from pipelines.config.normalize import (
     Category,
@@ -123,6 +123,8 @@ def fit(
                         channels=feature.channels,
                     )
                 )
+            case _:
+                assert_never(feature)
     spec = FeatureSpec(
         key=tuple(key), date=date, label=label, num_rows=num_rows, features=tuple(fitted)
     )
@@ -164,13 +166,15 @@ def _unfit(feature: Feature, raw_type: str) -> str | None:
             allowed = NUMBER_TYPES if isinstance(feature, NumericArray) else TEXT_TYPES
             expected = f"an array of one of {', '.join(allowed)}"
             how = "Turn it into one in `featurize`, with `array`, `collect_list`, `split`."
-        case _:
+        case Numeric() | Cyclical() | Category() | Hashed():
             allowed = NUMBER_TYPES if isinstance(feature, Numeric | Cyclical) else TEXT_TYPES
             expected = f"one of {', '.join(allowed)}"
             how = (
                 "Turn it into one of these in `featurize` (a date, for instance, into its day of "
                 "the year)."
             )
+        case _:
+            assert_never(feature)
     return None if found in allowed else f"{expected}. {how}"
 
 

@@ -8,7 +8,7 @@ are widened. The layer is TensorFlow's (strings exist nowhere else). A saved `.k
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Literal, assert_never
 
 from pipelines.errors import FeatureError
 from pipelines.features.hashing import crc32_tensor
@@ -171,6 +171,10 @@ class _Computation:
                     values[feature.name] = tf.where(is_there, index, MISSING)
                 case FittedImage():
                     values[feature.name] = _image(feature, raw[feature.column])
+                case FittedNumeric():
+                    pass  # all at once, above
+                case _:
+                    assert_never(feature)
         return {each.name: values[each.name] for each in self.spec.inputs}
 
     def _numeric_values(self, raw: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ Whatever the raw values are, no expression raises in ANSI mode and none gives nu
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 from zlib import crc32
 
 from pipelines.errors import FeatureError, nearest
@@ -157,6 +157,8 @@ def _expressions(feature: FittedFeature) -> list[str]:
             values = [_sequence(feature)]
         case FittedImage():
             values = [f"coalesce({quoted(feature.column)}, X'')"]
+        case _:
+            assert_never(feature)
     names = [quoted(each.name) for each in feature.inputs()]
     return [f"{value} AS {name}" for value, name in zip(values, names, strict=True)]
 
