@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipelines.commands.options import (
+    OF_LAKE,
     Debug,
     Env,
     Json,
     LakeUri,
-    Name,
     Options,
     Set,
     lake_of,
     print_json,
+    shares,
 )
 from pipelines.terminal import results_only, set_up_logging
 
@@ -47,18 +48,14 @@ def show(found: Any) -> None:
     show(found, console if console.is_terminal else Console(width=160))
 
 
+@shares(*OF_LAKE)
 def summary(
-    pipeline: Name,
-    env: Env = None,
-    lake: LakeUri = None,
-    overrides: Set = None,
-    as_json: Json = False,
-    debug: Debug = False,
+    options: Options,
 ) -> None:
     """Show what is in the lake, how good the champion is, and where the results are."""
     set_up_logging(is_watched=True)
-    found = gather(Options(pipeline, env, lake, tuple(overrides or ())))
-    if as_json:
+    found = gather(options)
+    if options.as_json:
         print_json(asdict(found))
     else:
         show(found)
@@ -66,15 +63,11 @@ def summary(
         raise typer.Exit(1)
 
 
+@shares(*OF_LAKE)
 def runs(
-    pipeline: Name,
-    env: Env = None,
-    lake: LakeUri = None,
+    options: Options,
     stage: Annotated[str | None, typer.Option("--stage", help="Of this stage alone.")] = None,
     last: Annotated[int, typer.Option("--last", min=1, help="How many, newest last.")] = 20,
-    overrides: Set = None,
-    as_json: Json = False,
-    debug: Debug = False,
 ) -> None:
     """Show what ran: stage, logical date, rows, versions, seconds."""
     from pipelines.lineage.show import run_lines, runs_of
@@ -82,9 +75,9 @@ def runs(
 
     if stage is not None:
         STAGES[stage]  # refuses an unknown one
-    found = runs_of(lake_of(Options(pipeline, env, lake, tuple(overrides or ()))), pipeline, stage)
+    found = runs_of(lake_of(options), options.name, stage)
     found = found[-last:]
-    if as_json:
+    if options.as_json:
         print_json([asdict(one) for one in found])
     else:
         print("\n".join(run_lines(found)))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import inspect
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
@@ -52,9 +53,61 @@ Profile = Annotated[str, typer.Option("--profile", help="Spark profile: conf/spa
 Debug = Annotated[bool, typer.Option("--debug", callback=want_traces, help="Show stack traces.")]
 
 
+_SHARED: dict[str, tuple[Any, Any]] = {
+    "name": (Name, inspect.Parameter.empty),
+    "env": (Env, None),
+    "lake": (LakeUri, None),
+    "date": (Date, None),
+    "since": (Since, None),
+    "overrides": (Set, None),
+    "run_id": (RunId, None),
+    "profile": (Profile, "local"),
+    "as_json": (Json, False),
+}
+"""Each option that commands share, as typer reads it, with its default."""
+OF_LAKE = ("env", "lake", "overrides", "as_json")
+WITH_SPARK = (*OF_LAKE, "profile")
+OF_RUN = ("env", "lake", "date", "since", "overrides", "run_id", "profile", "as_json")
+
+Command = Callable[..., None]
+
+
+def shares(*names: str) -> Callable[[Command], Command]:
+    """Make a command of a function whose first argument is `Options`.
+
+    The command takes a pipeline, the function's own arguments, the shared options `names`, and
+    `--debug`, which its callback takes up.
+    """
+
+    def decorate(function: Command) -> Command:
+        own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+        known = ("name", *names)
+
+        def command(**given: Any) -> None:
+            given.pop("debug")
+            shared = {name: given.pop(name) for name in known}
+            if "overrides" in shared:
+                shared["overrides"] = tuple(shared["overrides"] or ())
+            function(Options(**shared), **given)
+
+        first, *rest = (_parameter(name, *_SHARED[name]) for name in known)
+        every = [first, *own, *rest, _parameter("debug", Debug, False)]
+        command.__signature__ = inspect.Signature(every)  # type: ignore[attr-defined]
+        command.__annotations__ = {one.name: one.annotation for one in every}
+        command.__name__, command.__doc__ = function.__name__, function.__doc__
+        return command
+
+    return decorate
+
+
+def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    return inspect.Parameter(name, kind, default=default, annotation=annotation)
+
+
 @dataclass(frozen=True)
 class Options:
-    """The options that all commands share."""
+    """What commands share: the pipeline, and the options given with it."""
 
     name: str
     env: str | None = None
@@ -64,6 +117,7 @@ class Options:
     since: dt.datetime | None = None
     run_id: str | None = None
     profile: str = "local"
+    as_json: bool = False
 
     def pipeline(self) -> Pipeline:
         """Load the pipeline."""

@@ -1,4 +1,3 @@
-# ruff: noqa: ARG001 - `--debug` is taken up by its callback, commands never look at it
 """Commands about personal data: who leaves the lake, and which key stands for those who stay."""
 
 from __future__ import annotations
@@ -8,31 +7,16 @@ from typing import Annotated
 
 import typer
 
-from pipelines.commands.options import (
-    Debug,
-    Env,
-    Json,
-    LakeUri,
-    Name,
-    Options,
-    Profile,
-    Set,
-    print_json,
-)
+from pipelines.commands.options import WITH_SPARK, Options, print_json, shares
 
 
+@shares(*WITH_SPARK)
 def erase(
-    pipeline: Name,
+    options: Options,
     key: Annotated[
         list[str],
         typer.Option("--key", metavar="COLUMN=VALUE", help="Once for each column of the key."),
     ],
-    env: Env = None,
-    lake: LakeUri = None,
-    overrides: Set = None,
-    profile: Profile = "local",
-    as_json: Json = False,
-    debug: Debug = False,
 ) -> None:
     """Erase a subject's rows from every table of the lake, and from their history.
 
@@ -40,22 +24,17 @@ def erase(
     """
     from pipelines.erasure.erase import erase as erase_subject
 
-    with Options(pipeline, env, lake, tuple(overrides or ()), profile=profile).run() as run:
+    with options.run() as run:
         record = erase_subject(run, key)
-    if as_json:
+    if options.as_json:
         print_json(asdict(record))
     else:
         print("\n".join(record.lines()))
 
 
+@shares(*WITH_SPARK)
 def rotate(
-    pipeline: Name,
-    env: Env = None,
-    lake: LakeUri = None,
-    overrides: Set = None,
-    profile: Profile = "local",
-    as_json: Json = False,
-    debug: Debug = False,
+    options: Options,
 ) -> None:
     """Bring all pseudonyms of the pipeline's tables to the last key of `privacy.keys`.
 
@@ -70,8 +49,7 @@ def rotate(
     from pipelines.runner import one_at_a_time
     from pipelines.stages.catalog import STAGES
 
-    given = Options(pipeline, env, lake, tuple(overrides or ()), profile=profile)
-    with given.run() as run, ExitStack() as alone:
+    with options.run() as run, ExitStack() as alone:
         # One that began under the older keys would write their pseudonyms beside the new ones.
         for stage in STAGES:
             if stage.rewrites_pseudonyms:
@@ -83,15 +61,15 @@ def rotate(
         owned = owned_tables(run.spark, run.lake, run.pipeline)
         tables = [name for name in owned if name not in made_anew]
         left = sorted({*tables_of(run.spark, run.lake)} - {*owned})
-        check_keys(run.spark, run.lake, pipeline, keys, may_be_more=True)
+        check_keys(run.spark, run.lake, options.name, keys, may_be_more=True)
         changed = rotate_tables(run.spark, run.lake, tables, keys) if keys else {}
         if keys:  # noted last: until then no stage writes
-            note_keys(run.spark, run.lake, pipeline, keys)
-    if as_json:
+            note_keys(run.spark, run.lake, options.name, keys)
+    if options.as_json:
         print_json({"key": keys[-1] if keys else None, "tables": changed, "left": left})
     else:
         lines = [f"{table}: {count} rows" for table, count in changed.items()]
         lines = lines or ["nothing to rotate"]
         if left:
-            lines.append(f"left alone, not of {pipeline} as it is set now: {', '.join(left)}")
+            lines.append(f"left alone, not of {options.name} as it is set now: {', '.join(left)}")
         print("\n".join(lines))

@@ -1,4 +1,3 @@
-# ruff: noqa: ARG001 - `--debug` is taken up by its callback, commands never look at it
 """Commands about rejected rows."""
 
 from __future__ import annotations
@@ -10,18 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipelines.commands.options import (
-    Debug,
-    Env,
-    Json,
-    LakeUri,
-    Name,
-    Options,
-    Profile,
-    RunId,
-    lake_of,
-    print_json,
-)
+from pipelines.commands.options import Options, lake_of, print_json, shares
 
 if TYPE_CHECKING:
     from pipelines.cleaning.quarantine import Choice, Rejected
@@ -45,11 +33,10 @@ By = Annotated[str | None, typer.Option("--by", help="Who puts them back; by def
 
 
 @app.command()
+@shares("env", "lake", "as_json")
 def show(
-    pipeline: Name,
+    options: Options,
     entity: Entity,
-    env: Env = None,
-    lake: LakeUri = None,
     rows: Ids = None,
     key: Key = None,
     reason: Reason = None,
@@ -58,20 +45,17 @@ def show(
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Released rows, too.")] = False,
     to: CsvOut = None,
-    as_json: Json = False,
-    debug: Debug = False,
 ) -> None:
     """Show the rows that `clean` kept out, with their reasons."""
     from pipelines.cleaning.quarantine import Choice, lines, pairs, rejected_rows, write_csv
 
-    options = Options(pipeline, env, lake)
     found = rejected_rows(lake_of(options), options.pipeline(), entity)
     found = [one for one in found if everything or not one.is_released]
     total, chosen = len(found), Choice(rows or (), pairs(key or (), "--key"), reason).of(found)
     chosen = chosen[: limit or (20 if to is None else None)]
     if to is not None:
         write_csv(chosen, to)
-    if as_json:
+    if options.as_json:
         shown = [one.to_dict() for one in chosen]
         print_json({"entity": entity, "rejected": total, "rows": shown})
     else:
@@ -79,42 +63,33 @@ def show(
 
 
 @app.command()
+@shares("env", "lake", "as_json")
 def files(
-    pipeline: Name,
+    options: Options,
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="As in `ingest.sources`.")],
-    env: Env = None,
-    lake: LakeUri = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 20,
-    as_json: Json = False,
-    debug: Debug = False,
 ) -> None:
     """Show the files and records that `ingest` put aside, with their reasons."""
     from pipelines.ingest.aside import lines, put_aside
 
-    options = Options(pipeline, env, lake)
     found = put_aside(lake_of(options), options.pipeline(), source)
-    if as_json:
+    if options.as_json:
         print_json({"source": source, "put_aside": len(found), "rows": found[:limit]})
     else:
         print("\n".join(lines(found[:limit], source, len(found))))
 
 
 @app.command()
+@shares("env", "lake", "run_id", "profile", "as_json")
 def release(
-    pipeline: Name,
+    options: Options,
     entity: Entity,
-    env: Env = None,
-    lake: LakeUri = None,
     rows: Ids = None,
     key: Key = None,
     reason: Reason = None,
     corrections: Correction = None,
     file: CsvIn = None,
     by: By = None,
-    run_id: RunId = None,
-    profile: Profile = "local",
-    as_json: Json = False,
-    debug: Debug = False,
 ) -> None:
     """Put rejected rows back, with corrections, and run `clean`: they pass its rules as any row.
 
@@ -125,14 +100,13 @@ def release(
     from pipelines.runner import run_stage
     from pipelines.stages.catalog import STAGES
 
-    options = Options(pipeline, env, lake, run_id=run_id, profile=profile)
     choice = Choice(rows or (), pairs(key or (), "--key"), reason)
     wanted = _wanted(options, entity, choice, pairs(corrections or (), "--set"), file)
     with options.run() as run:
         done = put_back(run, entity, wanted, by or getpass.getuser())
         taker = STAGES.writer_of(run.tables.silver(entity), run.tables)
         result = run_stage(taker.name, run) if done.released or done.before else None
-    if as_json:
+    if options.as_json:
         print_json({**asdict(done), "clean": asdict(result) if result else None})
     else:
         print("\n".join(_lines(entity, done, result)))

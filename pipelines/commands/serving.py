@@ -1,4 +1,3 @@
-# ruff: noqa: ARG001 - `--debug` is taken up by its callback, commands never look at it
 """The command that answers over HTTP."""
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.commands.options import Debug, Env, LakeUri, Name, Options, Set, lake_of
+from pipelines.commands.options import Options, lake_of, shares
 from pipelines.terminal import set_up_logging
 
 _TOKEN = "TIDEMILL_SERVE_TOKEN"
@@ -17,10 +16,9 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _GRACE_SECONDS = 30
 
 
+@shares("env", "lake", "overrides")
 def serve(
-    pipeline: Name,
-    env: Env = None,
-    lake: LakeUri = None,
+    options: Options,
     host: Annotated[
         str, typer.Option("--host", help=f"Any but loopback needs a token in {_TOKEN}.")
     ] = "127.0.0.1",
@@ -31,8 +29,6 @@ def serve(
     key: Annotated[
         str | None, typer.Option("--key", metavar="FILE", help="Its private key (PEM).")
     ] = None,
-    overrides: Set = None,
-    debug: Debug = False,
 ) -> None:
     """Answer requests with the champion: raw values in, predictions out."""
     from pipelines.errors import UsageError
@@ -46,7 +42,6 @@ def serve(
         )
     if (certificate is None) != (key is None):
         raise UsageError("--certificate and --key go together; give both, or neither.")
-    options = Options(pipeline, env, lake, tuple(overrides or ()))
     settings, place = options.pipeline(), lake_of(options)
 
     import uvicorn

@@ -1,27 +1,13 @@
-# ruff: noqa: ARG001 - `--debug` is taken up by its callback, commands never look at it
 """A command for each stage."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated
 
 import typer
 
-from pipelines.commands.options import (
-    Date,
-    Debug,
-    Env,
-    Json,
-    LakeUri,
-    Name,
-    Options,
-    Profile,
-    RunId,
-    Set,
-    Since,
-)
+from pipelines.commands.options import OF_RUN, Command, Options, shares
 from pipelines.errors import UsageError
 from pipelines.stages.catalog import STAGES
 from pipelines.stages.stage import Stage
@@ -42,55 +28,29 @@ def add_stages(app: typer.Typer) -> None:
         app.command(stage.name, help=stage.help, rich_help_panel="Stages")(command)
 
 
-def _plain(stage: Stage) -> Callable[..., None]:
-    def command(
-        pipeline: Name,
-        env: Env = None,
-        lake: LakeUri = None,
-        date: Date = None,
-        since: Since = None,
-        overrides: Set = None,
-        run_id: RunId = None,
-        profile: Profile = "local",
-        as_json: Json = False,
-        debug: Debug = False,
-    ) -> None:
-        given = tuple(overrides or ())
-        options = Options(pipeline, env, lake, given, date, since, run_id, profile)
-        _run(stage.name, options, as_json)
+def _plain(stage: Stage) -> Command:
+    @shares(*OF_RUN)
+    def command(options: Options) -> None:
+        _run(stage.name, options)
 
     return command
 
 
-def _with_again(stage: Stage) -> Callable[..., None]:
-    def command(
-        pipeline: Name,
-        env: Env = None,
-        lake: LakeUri = None,
-        date: Date = None,
-        since: Since = None,
-        overrides: Set = None,
-        run_id: RunId = None,
-        profile: Profile = "local",
-        again: Again = False,
-        entity: Entities = None,
-        as_json: Json = False,
-        debug: Debug = False,
-    ) -> None:
+def _with_again(stage: Stage) -> Command:
+    @shares(*OF_RUN)
+    def command(options: Options, again: Again = False, entity: Entities = None) -> None:
         if entity and not again:
             raise UsageError("--entity says what --again makes anew: give both, or neither.")
-        given = tuple(overrides or ())
-        options = Options(pipeline, env, lake, given, date, since, run_id, profile)
         anew = tuple(entity or options.pipeline().clean.entities) if again else ()
-        _run(stage.name, options, as_json, anew)
+        _run(stage.name, options, anew)
 
     return command
 
 
-def _run(stage: str, options: Options, as_json: bool, again: tuple[str, ...] = ()) -> None:
+def _run(stage: str, options: Options, again: tuple[str, ...] = ()) -> None:
     from pipelines.runner import run_stage
 
     with options.run() as run:
         result = run_stage(stage, replace(run, again=again))
-    if as_json:
+    if options.as_json:
         print(result.to_json())

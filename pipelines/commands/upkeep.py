@@ -1,4 +1,3 @@
-# ruff: noqa: ARG001 - `--debug` is taken up by its callback, commands never look at it
 """Commands that keep a lake: what can go, and whether a model can be made again."""
 
 from __future__ import annotations
@@ -8,17 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.commands.options import (
-    Debug,
-    Env,
-    Json,
-    LakeUri,
-    Name,
-    Options,
-    Profile,
-    Set,
-    print_json,
-)
+from pipelines.commands.options import WITH_SPARK, Options, print_json, shares
 
 Retention = Annotated[
     str | None,
@@ -30,10 +19,9 @@ Retention = Annotated[
 ]
 
 
+@shares(*WITH_SPARK)
 def vacuum(
-    pipeline: Name,
-    env: Env = None,
-    lake: LakeUri = None,
+    options: Options,
     table: Annotated[
         list[str] | None,
         typer.Option("--table", help="As `silver.flights`; by default all tables of the lake."),
@@ -42,10 +30,6 @@ def vacuum(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would go, remove nothing.")
     ] = False,
-    overrides: Set = None,
-    profile: Profile = "local",
-    as_json: Json = False,
-    debug: Debug = False,
 ) -> None:
     """Remove files that no version within the retention and no kept bundle needs."""
     from pipelines.maintenance.pins import compared, pinned
@@ -53,26 +37,21 @@ def vacuum(
     from pipelines.maintenance.vacuum import parse_retention, tables_of, vacuum_table
 
     hours = None if retention is None else parse_retention(retention)
-    with Options(pipeline, env, lake, tuple(overrides or ()), profile=profile).run() as run:
+    with options.run() as run:
         pins = [*pinned(run.lake), *compared(run.lake)]
         found = []
         for name in table or tables_of(run.spark, run.lake):
             run.progress({"event": "note", "text": f"vacuum {name}"})
             found.append(vacuum_table(run.spark, run.lake, name, pins, hours, dry_run))
-    if as_json:
+    if options.as_json:
         print_json({"dry_run": dry_run, "tables": [asdict(one) for one in found]})
     else:
         print("\n".join(vacuum_lines(found, dry_run)))
 
 
+@shares(*WITH_SPARK)
 def maintain(
-    pipeline: Name,
-    env: Env = None,
-    lake: LakeUri = None,
-    overrides: Set = None,
-    profile: Profile = "local",
-    as_json: Json = False,
-    debug: Debug = False,
+    options: Options,
 ) -> None:
     """Bring the pipeline's tables to `maintenance`: retention, clustering, small files together.
 
@@ -80,24 +59,19 @@ def maintain(
     """
     from pipelines.maintenance.tidy import tidy
 
-    with Options(pipeline, env, lake, tuple(overrides or ()), profile=profile).run() as run:
+    with options.run() as run:
         found = tidy(run.spark, run.lake, run.pipeline)
-    if as_json:
+    if options.as_json:
         print_json({"tables": [asdict(one) for one in found]})
     else:
         lines = [one.line() for one in found if one.line()]
-        print("\n".join([*lines, f"{len(found)} tables of {pipeline}, {len(lines)} changed"]))
+        print("\n".join([*lines, f"{len(found)} tables of {options.name}, {len(lines)} changed"]))
 
 
+@shares(*WITH_SPARK)
 def reproduce(
-    pipeline: Name,
+    options: Options,
     run_id: Annotated[str, typer.Argument(metavar="RUN", help="Run id of a training.")],
-    env: Env = None,
-    lake: LakeUri = None,
-    overrides: Set = None,
-    profile: Profile = "local",
-    as_json: Json = False,
-    debug: Debug = False,
 ) -> None:
     """Train a bundle's model again, from what the bundle says, and compare the weights.
 
@@ -105,9 +79,9 @@ def reproduce(
     """
     from pipelines.maintenance.reproduce import reproduce as train_again
 
-    with Options(pipeline, env, lake, tuple(overrides or ()), profile=profile).run() as run:
+    with options.run() as run:
         found = train_again(run, run_id)
-    if as_json:
+    if options.as_json:
         print_json(asdict(found))
     else:
         print("\n".join(found.lines()))

@@ -1,4 +1,3 @@
-# ruff: noqa: ARG001 - `--debug` is taken up by its callback, commands never look at it
 """Commands for whole runs."""
 
 from __future__ import annotations
@@ -8,58 +7,36 @@ from typing import Any
 
 from pipelines.commands.looking import gather, show
 from pipelines.commands.options import (
-    Date,
-    Debug,
+    OF_RUN,
+    WITH_SPARK,
     End,
-    Env,
-    Json,
-    LakeUri,
-    Name,
     Options,
-    Profile,
-    RunId,
-    Set,
-    Since,
     Step,
     Until,
     day_of,
     print_json,
+    shares,
 )
 
 
+@shares(*OF_RUN)
 def run(
-    pipeline: Name,
-    env: Env = None,
-    lake: LakeUri = None,
-    date: Date = None,
-    since: Since = None,
-    overrides: Set = None,
-    run_id: RunId = None,
-    profile: Profile = "local",
-    as_json: Json = False,
-    debug: Debug = False,
+    options: Options,
 ) -> None:
     """Run all stages in order. With the --run-id of a run that stopped, go on where it did."""
     from pipelines.runner import run_stage
     from pipelines.stages.catalog import STAGES
 
-    given = tuple(overrides or ())
-    options = Options(pipeline, env, lake, given, date, since, run_id, profile)
     with options.run() as open_run:
         results = [run_stage(stage, open_run, once=True) for stage in STAGES.names]
-    _close(options, as_json, {"run_id": open_run.run_id, "stages": [asdict(r) for r in results]})
+    _close(options, {"run_id": open_run.run_id, "stages": [asdict(r) for r in results]})
 
 
+@shares(*WITH_SPARK)
 def story(
-    pipeline: Name,
-    env: Env = None,
-    lake: LakeUri = None,
+    options: Options,
     until: End = None,
     step: Step = 7,
-    overrides: Set = None,
-    profile: Profile = "local",
-    as_json: Json = False,
-    debug: Debug = False,
 ) -> None:
     """Tell the whole story: history arrives, a model learns it, new days arrive and are scored.
 
@@ -67,37 +44,32 @@ def story(
     """
     from pipelines.story import Dates, tell
 
-    options = Options(pipeline, env, lake, tuple(overrides or ()), profile=profile)
     dates = Dates.of(options.pipeline(), day_of(until))
     with options.run() as run:
         results = tell(run, dates, step)
-    _close(options, as_json, {"stages": [asdict(result) for result in results]})
+    _close(options, {"stages": [asdict(result) for result in results]})
 
 
+@shares("env", "overrides", "as_json")
 def land(
-    pipeline: Name,
+    options: Options,
     until: Until,
-    env: Env = None,
-    overrides: Set = None,
-    as_json: Json = False,
-    debug: Debug = False,
 ) -> None:
     """Deliver a built-in pipeline's files as they would have arrived by the end of a day."""
     from pipelines.story import land as deliver
 
-    settings = Options(pipeline, env, overrides=tuple(overrides or ())).pipeline()
-    counts = deliver(settings, until.date())
-    if as_json:
-        print_json({"pipeline": pipeline, "until": str(until.date()), "written": counts})
+    counts = deliver(options.pipeline(), until.date())
+    if options.as_json:
+        print_json({"pipeline": options.name, "until": str(until.date()), "written": counts})
     else:
         files = ", ".join(f"{count} {kind}" for kind, count in counts.items())
-        print(f"{pipeline}: files written until {until.date()}: {files}")
+        print(f"{options.name}: files written until {until.date()}: {files}")
 
 
-def _close(options: Options, as_json: bool, done: dict[str, Any]) -> None:
+def _close(options: Options, done: dict[str, Any]) -> None:
     """End a whole run with its summary, on the screen or in the JSON object."""
     found = gather(options)
-    if as_json:
+    if options.as_json:
         print_json({"pipeline": options.name, **done, "summary": asdict(found)})
     else:
         show(found)
