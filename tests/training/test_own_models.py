@@ -14,7 +14,7 @@ import pytest
 from pipelines.config.train import Train
 from pipelines.errors import BundleError, TidemillError, TrainingError
 from pipelines.features.spec import ModelInput
-from pipelines.own_code import own_code
+from pipelines.own_code import own_code, using
 from pipelines.registry.bundle import load_bundle
 from tests.training.own import LAYERS, NET, write
 
@@ -102,6 +102,47 @@ def test_lambda_layers_are_refused_wherever_they_stand(tree: Path, tmp_path: Pat
     assert "has Lambda layers (double)" in said
     assert "Use `keras.ops`" in said
     assert "register_keras_serializable()" in said
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        "keras.layers.Dense(2, activation=lambda x: x * 2)",
+        "keras.layers.Dense(2, kernel_initializer=lambda s, dtype=None: keras.ops.ones(s, dtype))",
+        "keras.Sequential([keras.layers.Dense(2, bias_regularizer=lambda x: keras.ops.sum(x))])",
+    ],
+)
+def test_functions_without_a_name_are_refused_and_their_bytecode_is_not_shown(
+    tree: Path, tmp_path: Path, layer: str
+) -> None:
+    from pipelines.training.models.probe import build
+
+    said = refused(build, write(tree, "nameless", NET.replace("Scaled(scale)", layer)), tmp_path)
+    assert "has a function without a name (`lambda`)" in said
+    assert "register_keras_serializable()" in said
+    assert len(said) < 600
+
+
+@pytest.mark.parametrize(
+    ("returned", "found"),
+    [
+        ("None", "returned None; expected"),
+        ("[1, 2]", "returned [1, 2]; expected"),
+        ("type('Own', (keras.Model,), {})()", "returned Own (a keras.Model whose inputs and"),
+    ],
+)
+def test_what_is_no_model_of_inputs_and_outputs_is_told_with_what_to_write(
+    tree: Path, tmp_path: Path, returned: str, found: str
+) -> None:
+    from pipelines.training.models.probe import build
+
+    (tree / "odd_model.py").write_text(
+        f"import keras\n\n\ndef network(inputs):\n    return {returned}\n"
+    )
+    with using(own_code("odd_model:network")):
+        said = refused(build, "odd_model:network", tmp_path)
+    assert found in said
+    assert "`keras.Model({'numeric': numeric}, outputs)`" in said
 
 
 def test_a_layer_that_is_not_registered_is_told_with_what_to_write(

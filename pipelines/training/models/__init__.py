@@ -125,7 +125,7 @@ def build_model(
             model = function(ModelInputs.of(inputs, outputs), **options)
     except (TypeError, ValidationError) as error:
         raise _unfit(name, options, error) from error
-    shape = tuple(model.output_shape)
+    shape = _output_shape(name, model)
     if shape != (None, outputs):
         raise TrainingError(
             f"the model '{name}' gives outputs of shape {shape}; expected (None, {outputs}), "
@@ -133,6 +133,23 @@ def build_model(
             "layer of `inputs.outputs` units and no activation."
         )
     return model
+
+
+def _output_shape(name: str, model: Any) -> tuple[Any, ...]:
+    """Return the shape of a model's outputs; raise TrainingError for what has none."""
+    import keras
+
+    shape = getattr(model, "output_shape", None)
+    if isinstance(model, keras.Model) and isinstance(shape, tuple | list):
+        return tuple(shape)
+    found = f"{type(model).__name__} (a keras.Model whose inputs and outputs are not known)"
+    if not isinstance(model, keras.Model):
+        found = f"{model!r:.80}"
+    raise TrainingError(
+        f"the function '{name}' returned {found}; expected a keras.Model made of its inputs and "
+        "outputs, `keras.Model({'numeric': numeric}, outputs)`. What has a `call` of its own "
+        "is a layer in such a model."
+    )
 
 
 def _module(name: str) -> Any:

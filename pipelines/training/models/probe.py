@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -125,11 +126,14 @@ def build(asked: Mapping[str, Any]) -> None:
         rows = sample_rows(inputs)
         try:
             whole = inference_model(model, inputs, settings.task)
-            content = model_bytes(whole)
+            with warnings.catch_warnings(record=True) as said:
+                warnings.simplefilter("always")
+                content = model_bytes(whole)
         except Exception as error:
             raise TrainingError(
                 f"the model '{name}' was built, but can't be saved: {_first(error)}. {_REGISTER}."
             ) from error
+        _refuse_nameless(name, said)
         once, twice = outputs_of(whole, rows), outputs_of(whole, rows)
     _check_equal(
         once,
@@ -190,6 +194,17 @@ def refuse_lambdas(name: str, model: keras.Model) -> None:
             f"the model '{name}' has Lambda layers ({', '.join(found)}). Their code is saved as "
             "bytecode, which nobody should run from a file, so the model could never be loaded. "
             f"Use `keras.ops` between layers, or a layer of your own instead. {_REGISTER}."
+        )
+
+
+def _refuse_nameless(name: str, said: Sequence[warnings.WarningMessage]) -> None:
+    """Raise TrainingError where Keras warned that it saved a function as bytecode."""
+    if any("includes a `lambda`" in str(one.message) for one in said):
+        raise TrainingError(
+            f"the model '{name}' has a function without a name (`lambda`) as an activation, an "
+            "initializer or the like. It is saved as bytecode, which nobody should run from a "
+            f"file, so the model could never be loaded. Use one of Keras' own by its name. "
+            f"{_REGISTER}."
         )
 
 
