@@ -37,6 +37,11 @@ _USER = re.compile(
 _CONTAINERS = ("abfs:", "abfss:", "wasb:", "wasbs:")
 """Schemes that name a container where others have a user."""
 _NAME = re.compile(r"(?<![\w.-])([\w.-]+)=")
+_QUOTED = re.compile(
+    r"""(?<![\w.-])([\w.-]+)(["']?[ ]?[=:][ ]?)(["'])((?:\\.|(?!\3)[^\\\n]){1,999})\3"""
+)
+_SPACED = re.compile(r"(?<![\w.-])([\w.-]+)(: | = )(?=[^\s\d]*\d)([^\s&;\"',)\]}]{6,})")
+"""Behind a colon or a blank a word of prose may follow; a password mostly has a digit."""
 _VALUE = re.compile(r"[^\s&;\"']+?(?=[,)}\]]*(?:[\s&;\"']|$))")
 _IN_PROSE: tuple[re.Pattern[str], ...] = (
     re.compile(r"(\bAuthorization[\"']?\s*[:=]\s*[\"']?)(?:\w+\s+)?[^\s\"',}]+", re.I),
@@ -45,6 +50,9 @@ _IN_PROSE: tuple[re.Pattern[str], ...] = (
         r"(jdbc:(?:\w{1,20}:){1,3})[^/@\s:]{1,99}/[^/@\s]{1,299}(?=@)", re.I
     ),  # user/password@host
     re.compile(r"(-D[\w.]*(?:password|secret|token)=)\S+", re.I),
+    re.compile(r"(%3A%2F%2F)[^\s&\"'<>]{1,299}?(?=%40)", re.I),  # an address inside of another
+    re.compile(r"()\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]+"),  # a JSON web token
+    re.compile(r"()\b(?:gh[pousr]_\w{20,}|AIza[\w-]{30,})"),
     re.compile(r"()\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
     re.compile(
         r"(-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(?=-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.S
@@ -63,7 +71,9 @@ def hide(text: str) -> str:
     """
     if "@" in text or "//" in text:
         text = _URI.sub(_hidden_user, text)
-    if "=" in text:
+    if "=" in text or ":" in text:
+        text = _QUOTED.sub(_hidden_quoted, text)
+        text = _SPACED.sub(_hidden_spaced, text)
         text = _without_values(text)
     for pattern in _IN_PROSE:
         text = pattern.sub(rf"\g<1>{HIDDEN}", text)
@@ -124,15 +134,26 @@ def _hidden_user(found: re.Match[str]) -> str:
     return f"{scheme}//{HIDDEN}@{rest[at.end() :]}" if at else found[0]
 
 
+def _hidden_quoted(found: re.Match[str]) -> str:
+    name, sign, quote_ = found[1], found[2], found[3]
+    return f"{name}{sign}{quote_}{HIDDEN}{quote_}" if _is_telling(name) else found[0]
+
+
+def _hidden_spaced(found: re.Match[str]) -> str:
+    return f"{found[1]}{found[2]}{HIDDEN}" if _is_telling(found[1]) else found[0]
+
+
+def _is_telling(name: str) -> bool:
+    return names_credential(name) or name.lower().rpartition("-")[2] in _IN_QUERIES
+
+
 def _without_values(text: str) -> str:
     """Return a text without what follows `=` behind a telling name."""
     parts, done = [], 0
     for found in _NAME.finditer(text):
         if found.start() < done:
             continue
-        name = found[1]
-        is_telling = names_credential(name) or name.lower().rpartition("-")[2] in _IN_QUERIES
-        value = _VALUE.match(text, found.end()) if is_telling else None
+        value = _VALUE.match(text, found.end()) if _is_telling(found[1]) else None
         if value is not None:
             parts += [text[done : found.end()], HIDDEN]
             done = value.end()
