@@ -79,6 +79,20 @@ def test_score_begins_when_the_features_of_its_day_are_made(airflow):
     assert set(computed(airflow, run_id)) == {"2013-12-21"}
 
 
+def test_a_day_that_was_prepared_elsewhere_is_told_by_an_event_of_the_asset(airflow):
+    run_id = airflow.trigger("flights_score", conf={"date": "2013-12-22"})
+    airflow.task("flights_score", run_id, "wait_for_flights_prepare", "up_for_reschedule")
+    assert "Days that were prepared elsewhere" in "".join(
+        airflow.said("flights_score", run_id, "wait_for_flights_prepare")
+    )
+    assets = airflow.call("GET", "assets?name_pattern=flights_prepare")["assets"]
+    assert [one["name"] for one in assets] == ["flights_prepare"]
+    event = {"asset_id": assets[0]["id"], "extra": {"date": "2013-12-22"}}
+    assert airflow.call("POST", "assets/events", event)["extra"]["date"] == "2013-12-22"
+    assert airflow.ended("flights_score", run_id)["state"] == "success"
+    assert set(computed(airflow, run_id)) == {"2013-12-22"}
+
+
 @pytest.mark.parametrize(
     ("how", "said"),
     [

@@ -23,6 +23,12 @@ class DaySensor(BaseSensorOperator):
 
     def poke(self, context: Any) -> bool:
         """Look whether the day is done."""
-        self.log.info("Waiting for %s of the day %s", self.asset.name, self.day)
+        self.log.info(
+            "Waiting for %s of the day %s. If that was done outside of this Airflow, or by a "
+            "release that kept no days, tell of it: docs/airflow.md, "
+            '"Days that were prepared elsewhere".',
+            self.asset.name,
+            self.day,
+        )
         events = context["inlet_events"][self.asset]
         return any((event.extra or {}).get("date") == self.day for event in events)
