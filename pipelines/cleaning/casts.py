@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import reduce
 from typing import TYPE_CHECKING
 
-from pipelines.cleaning.texts import from_text, moment_from_text, says_zone
-from pipelines.cleaning.typed import from_typed, moment_from_typed
+from pipelines.cleaning.texts import from_text, moment_from_text, says_zone, stored_from_text
+from pipelines.cleaning.typed import from_typed, is_number, moment_from_typed
 from pipelines.cleaning.zones import NOT_SAID, TWICE, comes_twice, exists, moment_of
 from pipelines.config.clean import FRACTIONS, Column, synonym
 from pipelines.errors import SchemaError, SettingsError, nearest
@@ -94,7 +95,7 @@ def _present(df: DataFrame, name: str, column: Column) -> SparkColumn:
 
     origin = column.source or name
     value = F.col(f"`{origin}`")
-    kind = df.schema[origin].dataType.typeName()
+    kind, found = df.schema[origin].dataType.typeName(), df.schema[origin].dataType.simpleString()
     if kind in ("binary", "array", "map", "struct"):
         return value
     if kind == "void":
@@ -105,7 +106,12 @@ def _present(df: DataFrame, name: str, column: Column) -> SparkColumn:
         value = F.btrim(value, F.lit(_WHITE))
     if not column.null_values:
         return value
-    return F.when(~value.cast("string").isin(*column.null_values), value)
+    is_missing = value.cast("string").isin(*column.null_values)
+    if is_number(found) or found in ("date", "timestamp", "timestamp_ntz"):
+        # A typed value has no letters of its own: -999.0 is what `-999` says.
+        said = (stored_from_text(F.lit(text), found) for text in column.null_values if text)
+        is_missing = reduce(lambda any_, one: any_ | value.eqNullSafe(one), said, is_missing)
+    return F.when(~is_missing, value)
 
 
 def _typed(df: DataFrame, name: str, column: Column, zone: str) -> SparkColumn:

@@ -101,11 +101,13 @@ def _fraction(value: Column, kind: str) -> Column:
     number = value.try_cast(kind)
     sure = _SURE[kind]
     is_large = value.rlike(_LONG_WHOLE % (sure + 1))
+    # Spark takes 2^63 for the largest bigint, which is one less.
+    is_exact = (number.try_cast("bigint") == value.try_cast("decimal(38,0)")) & (number < 2.0**63)
     is_kept = (
         value.rlike(_FRACTION)
         & (F.abs(number) < float("inf"))
         & ((number != 0) | ~value.rlike(_NOT_ZERO))
-        & (~is_large | (number.try_cast("bigint") == value.try_cast("decimal(38,0)")))
+        & (~is_large | is_exact)
     )
     is_short = (F.length(value) <= sure) & value.rlike(_PLAIN)
     return F.when(is_short, number).when(is_kept, number)

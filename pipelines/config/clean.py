@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from pipelines.config.base import Names, Settings
+from pipelines.config.date_patterns import check_pattern
 from pipelines.config.names import TableName
 from pipelines.config.sql_text import Expression
 from pipelines.config.table_rules import TableRule
@@ -159,19 +160,7 @@ class Column(Settings):
     def _check_format(self, pattern: str) -> None:
         if self.type not in ("date", "timestamp"):
             raise ValueError(f"`format` is for date and timestamp; the type is '{self.type}'")
-        letters = re.findall(r"[A-Za-z]", re.sub(r"'[^']*'", "", pattern))
-        if not {"y", "u"} & set(letters):
-            raise ValueError(f"`format: {pattern}` has no year (`yyyy`); Spark would take 1970")
-        if {"h", "K"} & set(letters) and "a" not in letters:
-            raise ValueError(
-                f"`format: {pattern}` has hours of half a day (`h`, `K`) and doesn't say which "
-                "half; expected `HH`, or `a` for am and pm"
-            )
-        if letters.count("S") > 6:
-            raise ValueError(
-                f"`format: {pattern}` has more than six digits of a second, which can't be kept; "
-                "expected `SSSSSS` at most (without `format`, further digits may be zeros)"
-            )
+        check_pattern(pattern)
 
     def _fits(self, value: Any) -> bool:
         decimal = decimal_of(self.type)

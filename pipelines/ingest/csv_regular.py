@@ -100,7 +100,7 @@ def _arrow(reading: Reading, bad: list[tuple[int, str]]) -> Iterator[pa.RecordBa
     kind = pa.binary() if reading.layout.has_wrong_bytes else pa.string()
 
     def note(row: Any) -> str:
-        bad.append((row.number or 0, row.text))
+        bad.append((row.number or 0, _decoded(row.text.encode("latin-1")) if odd else row.text))
         return "skip"
 
     parse = arrow_csv.ParseOptions(
@@ -120,14 +120,32 @@ def _arrow(reading: Reading, bad: list[tuple[int, str]]) -> Iterator[pa.RecordBa
         strings_can_be_null=True,
         quoted_strings_can_be_null=False,
     )
+    odd = False
     for block in _blocks(reading):
         if not block.strip(b"\r\n"):
             continue
         how = arrow_csv.ReadOptions(
             use_threads=False, block_size=len(block) + 1, column_names=names
         )
-        table = arrow_csv.read_csv(pa.BufferReader(block), how, parse, convert)
-        yield from table.combine_chunks().to_batches()
+        # Arrow can't tell the text of a record that it skips where a byte of it is no UTF-8. Each
+        # byte as a letter is; what means something to CSV is ASCII, and stays as it is.
+        odd = reading.layout.has_wrong_bytes and not _is_utf8(block)
+        text = block.decode("latin-1").encode() if odd else block
+        table = arrow_csv.read_csv(pa.BufferReader(text), how, parse, convert).combine_chunks()
+        for batch in table.to_batches():
+            yield _as_they_were(batch) if odd else batch
+
+
+def _as_they_were(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return the bytes of values whose bytes were read as letters."""
+    import pyarrow as pa
+
+    def bytes_of(column: Any) -> Any:
+        texts = column.cast(pa.string()).to_pylist()
+        return pa.array([None if v is None else v.encode("latin-1") for v in texts], pa.binary())
+
+    columns = [bytes_of(column) for column in batch.columns]
+    return pa.RecordBatch.from_arrays(columns, batch.schema.names)
 
 
 def _wanted(reading: Reading, batch: Any) -> list[Any]:

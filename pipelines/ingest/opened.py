@@ -7,6 +7,7 @@ import gzip
 import lzma
 import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from pipelines.errors import LandingError
@@ -72,8 +73,34 @@ def _pieces_of(stream: Any) -> Iterator[bytes]:
 def _deflated(stream: Any) -> Iterator[bytes]:
     unpack = zlib.decompressobj()
     for chunk in _pieces_of(stream):
-        yield unpack.decompress(chunk)
+        left = chunk
+        while left:
+            unpack = zlib.decompressobj() if unpack.eof else unpack
+            yield unpack.decompress(left)
+            left = unpack.unused_data
     yield unpack.flush()
+    if not unpack.eof:
+        raise EOFError
+
+
+def _one_behind_another(new: Callable[[], Any], stream: Any) -> Iterator[bytes]:
+    """Unpack texts that were compressed each by itself, and raise for what is none behind them.
+
+    Python's own files of these kinds pass over whatever follows the first, if it isn't one.
+    """
+    unpack = new()
+    for chunk in _pieces_of(stream):
+        left = chunk
+        while left:
+            if unpack.eof:
+                left = left.lstrip(b"\0")  # Zeros between and behind them are filling, to `xz`.
+                unpack = new() if left else unpack
+                continue
+            yield unpack.decompress(left, CHUNK)
+            left = unpack.unused_data
+            while not (unpack.eof or unpack.needs_input):
+                yield unpack.decompress(b"", CHUNK)
+                left = unpack.unused_data
     if not unpack.eof:
         raise EOFError
 
@@ -122,8 +149,8 @@ def _lz4(_: Any) -> Iterator[bytes]:
 # The streams that they read are closed by whoever opened them.
 _PACKED: dict[str, Callable[[Any], Iterator[bytes]]] = {
     ".gz": lambda stream: _pieces_of(gzip.GzipFile(fileobj=stream)),
-    ".bz2": lambda stream: _pieces_of(bz2.BZ2File(stream)),
-    ".xz": lambda stream: _pieces_of(lzma.LZMAFile(stream)),  # noqa: SIM115
+    ".bz2": partial(_one_behind_another, bz2.BZ2Decompressor),
+    ".xz": partial(_one_behind_another, lzma.LZMADecompressor),
     ".deflate": _deflated,
     ".zst": _zstd,
     ".snappy": _snappy,

@@ -14,6 +14,7 @@ from pipelines.ingest.drift import judged_header, quoted
 from pipelines.ingest.files import LandingFile
 from pipelines.ingest.json_records import count_lines, judge_keys, read_json
 from pipelines.ingest.parquet_footers import Footers, nested_nanoseconds
+from pipelines.ingest.parquet_int96 import find_losses, int96_columns
 from pipelines.ingest.parquet_records import read_parquet
 from pipelines.ingest.sorting import Sorted, sort_by_header
 from pipelines.ingest.unreadable import find_unreadable
@@ -70,6 +71,7 @@ def _sort_parquet(spark: SparkSession, files: Sequence[LandingFile], source: Sou
     footers = Footers(spark, source).read(files)
     headers: list[tuple[str, ...] | str] = []
     counted: dict[LandingFile, int] = {}
+    old_times: list[tuple[LandingFile, tuple[str, ...]]] = []
     for file, footer in zip(files, footers, strict=True):
         if isinstance(footer, str):
             headers.append(footer)
@@ -78,7 +80,10 @@ def _sort_parquet(spark: SparkSession, files: Sequence[LandingFile], source: Sou
         reason = f"nanoseconds inside a nested value can't be read: {quoted(nested)}"
         headers.append(reason if nested else footer.fields)
         counted[file] = footer.num_rows
-    return replace(sort_by_header(files, headers, source), expected=counted)
+        if columns := int96_columns(footer.names, footer.fields):
+            old_times.append((file, columns))
+    found = replace(sort_by_header(files, headers, source), expected=counted)
+    return found.without(find_losses(spark, old_times, source)) if old_times else found
 
 
 def read_records(

@@ -21,7 +21,17 @@ _SETTINGS = {
     "spark.sql.files.ignoreMissingFiles": "false",
     "spark.sql.parquet.mergeSchema": "false",
     "spark.sql.parquet.binaryAsString": "false",
+    "spark.sql.parquet.inferTimestampNTZ.enabled": "true",
+    "spark.sql.parquet.int96AsTimestamp": "true",
+    "spark.sql.parquet.int96TimestampConversion": "false",
+    "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
+    "spark.sql.parquet.int96RebaseModeInRead": "CORRECTED",
+    "spark.sql.parquet.fieldId.read.enabled": "false",
+    "spark.sql.timestampType": "TIMESTAMP_LTZ",
+    "spark.sql.ansi.enabled": "true",
     "spark.sql.caseSensitive": "false",
+    # Hadoop's: a line that is longer is passed over, and only its log says so.
+    "mapreduce.input.linerecordreader.line.maxlength": str(2**31 - 1),
     # A worker of Python holds so many lines of JSON at a time, however long they are.
     "spark.sql.execution.arrow.maxRecordsPerBatch": "2000",
 }

@@ -72,6 +72,10 @@ def test_a_whole_number_that_a_floating_one_can_not_be_is_a_finding(spark):
     assert values(spark, texts, Column(type="double")) == [
         "9.007199254740992E15", bad, bad, "0.1", "1.0E22", "-5.0",
     ]  # fmt: skip
+    largest = ["9223372036854775807", "-9223372036854775808", "9223372036854775808"]
+    for kind in ("double", "float"):
+        found = values(spark, largest, Column(type=kind))
+        assert [found[0], found[2]] == [bad, bad]
     assert values(spark, ["16777216", "16777217", "0.1"], Column(type="float")) == [
         "1.6777216E7", bad, "0.1",
     ]  # fmt: skip
@@ -245,6 +249,16 @@ TYPED = [  # what bronze holds, the declared type, values, what they become (Non
     ("double", "timestamp", [1_700_000_000.5, 1e12], ["2023-11-14 22:13:20.5", None]),
     ("bigint", "string", [7], ["7"]),
     ("int", "boolean", [1, 0, 5], ["true", "false", None]),
+    # The largest whole numbers: Spark's casts there and back agree, and each is another number.
+    ("double", "bigint", [2.0**63, -(2.0**63), 2.0**62], [None, str(-(2**63)), str(2**62)]),
+    ("float", "bigint", [2.0**63], [None]),
+    ("bigint", "double", [2**63 - 1, 2**60], [None, "1.15292150460684698E18"]),
+    ("bigint", "float", [2**63 - 1, 2**60], [None, "1.15292152E18"]),
+    ("int", "float", [2**31 - 1, 2**30], [None, "1.07374182E9"]),
+    ("float", "int", [2.0**31, 2.0**30], [None, "1073741824"]),
+    ("double", "decimal(38,0)", [2.0**60, 2.0**52, 2.0**63, 3.0], [None, str(2**52), None, "3"]),
+    ("decimal(20,0)", "double", [Decimal(2**53), Decimal(9223372036854776000)],
+     ["9.007199254740992E15", None]),
     ("boolean", "int", [True], ["1"]),
     ("decimal(10,2)", "decimal(10,1)", [Decimal("1.50"), Decimal("1.55")], ["1.5", None]),
     ("decimal(10,2)", "int", [Decimal("3.00"), Decimal("3.01")], ["3", None]),
@@ -268,6 +282,13 @@ def test_a_typed_column_knows_missing_values_and_a_type_that_it_can_not_become(s
     assert values(spark, [7, -999], Column(type="int", null_values=("-999",)), "bigint") == [
         "7", None,
     ]  # fmt: skip
+    said = Column(type="double", null_values=("-999", "-1.50"))
+    assert values(spark, [-999.0, 1.5], said, "double") == [None, "1.5"]
+    cents = [Decimal("-1.5"), Decimal("-999.00"), Decimal("-999.01")]
+    assert values(spark, cents, said, "decimal(10,2)") == [None, None, "-999.01"]
+    never = Column(type="timestamp", null_values=("9999-12-31",))
+    moments = [dt.datetime(9999, 12, 31), dt.datetime(2024, 1, 1)]
+    assert values(spark, moments, never, "timestamp_ntz") == [None, "2024-01-01 00:00:00"]
     for kind in ("int", "string"):
         said = rf"bronze holds array<int>, which can't become {kind} with nothing lost. Declare it"
         with pytest.raises(SettingsError, match=said):

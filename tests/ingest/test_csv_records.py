@@ -152,6 +152,17 @@ def test_a_compressed_file_is_read_and_half_of_it_is_put_aside(tmp_path: Path, e
         read(tmp_path / f"x.csv{ending}", packed[: len(packed) // 2])
 
 
+@pytest.mark.parametrize("ending", [".gz", ".bz2", ".xz", ".zst", ".deflate"])
+def test_packed_texts_one_behind_the_other_are_one_file_and_garbage_behind_them_is_a_finding(
+    tmp_path: Path, ending: str
+) -> None:
+    parts = [PACK[ending](b"a,b\n1,2\n"), PACK[ending](b"3,4\n")]
+    found = read(tmp_path / f"x.csv{ending}", b"".join(parts))
+    assert found.good == [("1", "2"), ("3", "4")]
+    with pytest.raises(BadFile, match=r"^damaged: "):
+        read(tmp_path / f"x.csv{ending}", b"".join([*parts, b"garbage behind the end"]))
+
+
 TEXT = 'id,note\n1,Gr\u00fc\u00dfe\n2,"a\n""b"""\n3,plain\n'
 ENCODINGS = sorted({*encodings.aliases.aliases, *encodings.aliases.aliases.values()})
 
@@ -247,6 +258,28 @@ def test_whatever_stands_in_a_file_no_record_is_lost_or_changed(
     expected = iter(_without_cr(row) for row in records if len(row) == 2)
     for row in found.good:
         assert _without_cr(row) in expected, "in their order, as `csv` has them"
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    body=st.lists(st.sampled_from([b"a", b",", b'"', b"\n", b"\xff", b"\xc3\xa4"]), max_size=30),
+    chunk=st.sampled_from([1, 5, 4096]),
+)
+def test_bytes_that_are_no_text_cost_their_own_record_alone(tmp_path: Path, body, chunk) -> None:
+    content = b"x,y\n" + b"".join(body)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(opened, "CHUNK", chunk)
+        patch.setattr(csv_regular, "_BLOCK", 9)
+        found = read(tmp_path / "x.csv", content)
+    text = b"".join(body).decode("utf-8", "surrogateescape")
+    records = [tuple(row) for row in csv.reader(io.StringIO(text, newline="")) if row]
+    assert found.layout.num_records == len(records) == len(found.good) + len(found.malformed)
+    whole = [row for row in records if len(row) == 2 and "\udcff" not in "".join(row)]
+    expected = iter(whole)
+    for row in found.good:
+        assert tuple(value or "" for value in row) in expected, "in their order, as `csv` has them"
+    if found.layout.is_regular:
+        assert len(found.good) == len(whole)
 
 
 def _without_cr(row: tuple[str | None, ...]) -> tuple[str, ...]:

@@ -58,6 +58,36 @@ def test_a_column_of_nulls_alone_has_no_type_until_a_file_has_one(place):
     assert place.rows("later", "a", "b") == rows
 
 
+def test_old_times_that_spark_would_cut_put_their_file_aside(place):
+    place.sources = {"old": source("old", "at", "nested")}
+    far = [dt.datetime(1, 1, 1), dt.datetime(1969, 12, 31, 23, 59, 59, 999_999), None]
+    far = pa.array([*far, dt.datetime(9999, 12, 31, 23, 59, 59, 999_999)], pa.timestamp("us"))
+    whole = pa.array([0, 1_711_852_200_123_456_000, -1000, None], pa.timestamp("ns"))
+    nested = pa.array([[one] for one in whole.to_pylist()], pa.list_(pa.timestamp("ns")))
+    old = {"use_deprecated_int96_timestamps": True}
+    put(place, "old/1.parquet", pa.table({"at": far, "nested": nested}), **old)
+    put(place, "old/2.parquet", pa.table({"at": whole, "nested": nested}), **old)
+    bad = pa.array([0, 1_711_852_200_123_456_789], pa.timestamp("ns"))
+    put(place, "old/3.parquet", pa.table({"at": bad, "nested": nested[:2]}), **old)
+    lists = pa.array([[0, None, -1], []], pa.list_(pa.timestamp("ns")))
+    put(place, "old/4.parquet", pa.table({"at": whole[:2], "nested": lists}), **old)
+    outcome = place.ingest()["old"]
+    assert {path: why.partition(" has ")[0] for path, why in outcome.rejected.items()} == {
+        "old/3.parquet": "'at'",
+        "old/4.parquet": "'nested'",
+    }
+    table = place.table("old").selectExpr("unix_micros(at)", "unix_micros(nested[0])")
+    expected = [
+        *zip(far.cast(pa.int64()).to_pylist(), _micros(whole), strict=True),
+        *zip(_micros(whole), _micros(whole), strict=True),
+    ]
+    assert sorted(map(tuple, table.collect()), key=str) == sorted(expected, key=str)
+
+
+def _micros(times: pa.Array) -> list[int | None]:
+    return [None if one is None else one // 1000 for one in times.cast(pa.int64()).to_pylist()]
+
+
 def test_nanoseconds_are_read_and_what_a_microsecond_loses_is_put_aside(place):
     place.sources = {"pandas": source("pandas", "local", "utc", "n")}
     at = pd.to_datetime(["2024-03-31 02:30:00.123456", "1677-09-21 00:12:43.145225", None])
