@@ -12,7 +12,7 @@ from pipelines.config.ingest import Source
 from pipelines.errors import LakeError
 from pipelines.ingest.drift import BadFile, judge_names
 from pipelines.ingest.files import LandingFile
-from pipelines.ingest.frames import Observed, columns_of, paths_of, row_position
+from pipelines.ingest.frames import AS_NAMED, Observed, columns_of, paths_of, row_position
 from pipelines.ingest.json_lines import OVER_LINES, UTF_16, BadLine, records_in
 from pipelines.ingest.sorting import Sorted
 
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 _HOLDS_NOTHING = r"\A\x{FEFF}?[ \t\r]*(\[[ \t\r]*\][ \t\r]*)*\z"
 # Lines that only a value over many lines has.
 _BRACKETS = {"opens": (b"[", b"{"), "closes": (b"]", b"}", b"},", b"];")}
-_CENSUS = "link string, keys array<string>, lines bigint, records bigint, hints array<string>"
+_CENSUS = (
+    "link string, keys array<string>, lines bigint, records bigint, hints array<string>, "
+    "all_lines bigint"
+)
 
 
 def _is_open(text: bytes) -> bool:
@@ -43,9 +46,12 @@ class Census:
     records: int = 0
     hints: set[str] = field(default_factory=set)
     """Reasons that may be those of the whole file, and `good` where there is a good record."""
+    all_lines: int = 0
+    """Lines, those that hold nothing among them."""
 
     def add(self, line: bytes, columns: Sequence[str]) -> None:
         """Count a line."""
+        self.all_lines += 1
         try:
             records = records_in(line, columns)
         except BadLine as finding:
@@ -64,8 +70,11 @@ class Census:
             self.hints.add("good")
             self.keys.update(record.keys() - set(columns))
 
-    def join(self, keys: Sequence[str], lines: int, records: int, hints: Sequence[str]) -> None:
+    def join(
+        self, keys: Sequence[str], lines: int, records: int, hints: Sequence[str], all_lines: int
+    ) -> None:
         """Add what another task counted."""
+        self.all_lines += all_lines
         self.keys.update(keys)
         self.lines += lines
         self.records += records
@@ -146,7 +155,7 @@ def read_json(
 
 def _lines(spark: SparkSession, files: Sequence[LandingFile]) -> DataFrame:
     # A line ends at the line feed alone: a return is a blank to JSON.
-    reader = spark.read.options(recursiveFileLookup="true", lineSep="\n")
+    reader = spark.read.options(**AS_NAMED, lineSep="\n")
     return reader.text(paths_of(files))
 
 
@@ -173,8 +182,9 @@ def _count(batches: Iterator[pa.RecordBatch], columns: Sequence[str]) -> Iterato
             pa.array([one.lines for one in found.values()], pa.int64()),
             pa.array([one.records for one in found.values()], pa.int64()),
             pa.array([sorted(one.hints) for one in found.values()], texts),
+            pa.array([one.all_lines for one in found.values()], pa.int64()),
         ],
-        ["link", "keys", "lines", "records", "hints"],
+        ["link", "keys", "lines", "records", "hints", "all_lines"],
     )
 
 

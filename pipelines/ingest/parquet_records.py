@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.config.ingest import Source
 from pipelines.ingest.files import LandingFile
-from pipelines.ingest.frames import Observed, columns_of, paths_of
+from pipelines.ingest.frames import AS_NAMED, Observed, columns_of, paths_of
 from pipelines.ingest.parquet_footers import nanosecond_columns
 from pipelines.ingest.sorting import Sorted
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
 _OPTIONS = {
-    "recursiveFileLookup": "true",
+    **AS_NAMED,
     # Else a page that is not what its checksum says is read all the same.
     "parquet.page.verify-checksum.enabled": "true",
 }

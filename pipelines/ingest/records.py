@@ -12,16 +12,19 @@ from pipelines.config.ingest import Source
 from pipelines.ingest.csv_records import read_csv, take_censuses
 from pipelines.ingest.drift import judged_header, quoted
 from pipelines.ingest.files import LandingFile
+from pipelines.ingest.json_packed import other_count, packed_lines
 from pipelines.ingest.json_records import count_lines, judge_keys, read_json
 from pipelines.ingest.parquet_footers import Footers, nested_nanoseconds
 from pipelines.ingest.parquet_int96 import find_losses, int96_columns
 from pipelines.ingest.parquet_records import read_parquet
 from pipelines.ingest.sorting import Sorted, sort_by_header
 from pipelines.ingest.unreadable import find_unreadable
+from pipelines.lake.storage import local_path
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Observation, SparkSession
 
+_COLON = "its name has a colon, under which Hadoop opens no file of this machine; rename it"
 _BYTES_PER_FILE = 128 * 2**20
 _BYTES_PER_TASK = 8 * 2**20
 
@@ -32,9 +35,15 @@ def sort_out(spark: SparkSession, files: Sequence[LandingFile], source: Source) 
         return sort_by_header([], [], source)
     if source.format == "csv":
         return _sort_csv(spark, files, source)
-    if source.format == "json":
-        return _sort_json(spark, files, source)
-    return _sort_parquet(spark, files, source)
+    # Hadoop looks for `.<name>.crc` beside a local file, and takes a colon for a scheme's end.
+    nameless = {
+        file: _COLON
+        for file in files
+        if ":" in file.path.rpartition("/")[2] and local_path(file.uri) is not None
+    }
+    left = [file for file in files if file not in nameless]
+    found = (_sort_json if source.format == "json" else _sort_parquet)(spark, left, source)
+    return found.without(nameless)
 
 
 def _sort_csv(spark: SparkSession, files: Sequence[LandingFile], source: Source) -> Sorted:
@@ -52,15 +61,25 @@ def _sort_csv(spark: SparkSession, files: Sequence[LandingFile], source: Source)
 def _sort_json(spark: SparkSession, files: Sequence[LandingFile], source: Source) -> Sorted:
     """Sort files by the keys of all their records, which are counted on the way."""
     count = partial(count_lines, spark, source=source)
+    if not files:
+        return sort_by_header([], [], source)
+    packed = packed_lines(spark, files)
+    bad = {file: found for file, found in packed.items() if isinstance(found, str)}
+    good = [file for file in files if file not in bad]
     try:
-        census = dict(zip(files, count(files), strict=True))
-        bad: dict[LandingFile, str] = {}
+        counted = count(good) if good else []
     except Exception:
-        bad = find_unreadable(files, count)
-        if not bad:
+        unreadable = find_unreadable(good, count)
+        if not unreadable:
             raise
-        good = [file for file in files if file not in bad]
-        census = dict(zip(good, count(good), strict=True)) if good else {}
+        bad |= unreadable
+        good = [file for file in good if file not in bad]
+        counted = count(good) if good else []
+    census = dict(zip(good, counted, strict=True))
+    for file, one in census.items():
+        expected = packed.get(file, one.all_lines)
+        if isinstance(expected, int) and one.all_lines != expected:
+            bad[file] = other_count(one.all_lines, expected)
     headers = [bad[file] if file in bad else judge_keys(census[file], source) for file in files]
     found = sort_by_header(files, headers, source)
     return replace(found, expected={file: one.records for file, one in census.items()})
@@ -68,7 +87,7 @@ def _sort_json(spark: SparkSession, files: Sequence[LandingFile], source: Source
 
 def _sort_parquet(spark: SparkSession, files: Sequence[LandingFile], source: Source) -> Sorted:
     """Sort files by the schemas in their footers, which count the rows, too."""
-    footers = Footers(spark, source).read(files)
+    footers = Footers(spark, source).read(files) if files else []
     headers: list[tuple[str, ...] | str] = []
     counted: dict[LandingFile, int] = {}
     old_times: list[tuple[LandingFile, tuple[str, ...]]] = []

@@ -253,7 +253,7 @@ TYPED = [  # what bronze holds, the declared type, values, what they become (Non
     ("double", "bigint", [2.0**63, -(2.0**63), 2.0**62], [None, str(-(2**63)), str(2**62)]),
     ("float", "bigint", [2.0**63], [None]),
     ("bigint", "double", [2**63 - 1, 2**60], [None, "1.15292150460684698E18"]),
-    ("bigint", "float", [2**63 - 1, 2**60], [None, "1.15292152E18"]),
+    ("bigint", "float", [2**63 - 1, 2**60], [None, "1.1529215E18"]),
     ("int", "float", [2**31 - 1, 2**30], [None, "1.07374182E9"]),
     ("float", "int", [2.0**31, 2.0**30], [None, "1073741824"]),
     ("double", "decimal(38,0)", [2.0**60, 2.0**52, 2.0**63, 3.0], [None, str(2**52), None, "3"]),
