@@ -97,7 +97,7 @@ def prepare(run: Run, name: str, bronze: Bronze) -> Batch | None:
     is_snapshot = pipeline.ingest.sources[entity.source].delivery == "full_snapshot"
     seen = before.snapshot if before else None
     consumed = came_from.newest if came_from and added.is_all else None
-    oldest, newest, num_delivered = _ends(new_rows, consumed)
+    oldest, newest, num_delivered, has_released = _ends(new_rows, consumed)
     new_snapshot = newest if is_snapshot else None
     snapshot = max((s for s in (seen, new_snapshot) if s is not None), default=None)
     fitted = _fit_where_possible(run, name, bronze.version, is_again)
@@ -105,7 +105,9 @@ def prepare(run: Run, name: str, bronze: Bronze) -> Batch | None:
     zone = pipeline.zone_of(entity.source)
     # Made anew, a key keeps its newest good row, of whatever snapshot, as it would have done.
     only = None if is_again else snapshot
-    rows = treat(new_rows, name, entity, bounds, only, zone=zone)
+    # Without `_batch` nobody looks for the delivered row of a released one.
+    told = new_rows if has_released else new_rows.drop("_batch")
+    rows = treat(told, name, entity, bounds, only, zone=zone)
     latest = before.newest if before else None
     # Rows of the newest file itself may be late, too: released ones.
     has_late = oldest is not None and (latest is None or oldest <= latest)
@@ -142,10 +144,11 @@ def prepare(run: Run, name: str, bronze: Bronze) -> Batch | None:
 
 def _ends(
     bronze: DataFrame, consumed: Snapshot | None
-) -> tuple[Snapshot | None, Snapshot | None, int]:
+) -> tuple[Snapshot | None, Snapshot | None, int, bool]:
     """Return the oldest and newest (delivery time, file) among bronze rows; None without rows.
 
-    Then the number of rows that were delivered, not put back, by files newer than `consumed`.
+    Then the number of rows that were delivered, not put back, by files newer than `consumed`, and
+    whether any was put back.
     """
     from pyspark.sql import functions as F
 
@@ -157,12 +160,14 @@ def _ends(
         F.min(which).alias("oldest"),
         F.max(which).alias("newest"),
         F.count_if(is_delivered).alias("delivered"),
+        F.count_if(F.col("_batch") == RELEASE_BATCH).alias("released"),
     ).head()
     assert found is not None  # an aggregate without groups is one row
     if found["newest"] is None:
-        return None, None, 0
+        return None, None, 0, False
     oldest, newest = found["oldest"], found["newest"]
-    return (oldest[0], oldest[1]), (newest[0], newest[1]), found["delivered"]
+    ends = (oldest[0], oldest[1]), (newest[0], newest[1])
+    return *ends, found["delivered"], found["released"] > 0
 
 
 def without_outdated(rows: DataFrame, consumed: DataFrame, key: Sequence[str]) -> DataFrame:

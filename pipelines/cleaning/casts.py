@@ -25,6 +25,7 @@ BOOKKEEPING = ("_source_file", "_source_modified_at", "_row", "_batch", "_ingest
 """Bronze columns that `ingest` adds; all others are the source's own."""
 RELEASE_BATCH = -2
 """`_batch` of a row that a person put back: see `pipelines.cleaning.release`."""
+IS_RELEASED = "_is_released"
 _WHITE = " \t\r\n\f\u00a0\ufeff"
 ZONED = "_zoned_"
 """Begins the name of a column that says how a timestamp came to its zone: see `zones`."""
@@ -40,6 +41,8 @@ def raw_columns(df: DataFrame) -> list[str]:
 
 def cast_columns(df: DataFrame, columns: Mapping[str, Column], zone: str = "UTC") -> DataFrame:
     """Return the declared columns of a bronze frame, typed, with `_raw`, order key and `_reasons`.
+
+    Of a frame with `_batch`, `_is_released` tells rows that a person put back.
 
     Texts are trimmed, `null_values` become null, the rest is what the type's pattern says (see
     `pipelines.cleaning.texts`), or what `format` reads. Typed values are cast, and kept if they
@@ -59,12 +62,14 @@ def cast_columns(df: DataFrame, columns: Mapping[str, Column], zone: str = "UTC"
             )
     # What has no type came in no file.
     came = [name for name in origins if df.schema[name].dataType.typeName() != "void"]
+    released = [IS_RELEASED] if "_batch" in df.columns else []
     # Two steps: what the second one uses several times is computed once.
     present = df.select(
         F.struct(*[F.col(f"`{name}`") for name in came]).alias(RAW),
         F.col("_source_modified_at").alias(ORDER[0]),
         F.col("_source_file").alias(ORDER[1]),
         F.col("_row").cast("bigint").alias(ORDER[2]),
+        *[(F.col("_batch") == RELEASE_BATCH).alias(IS_RELEASED) for _ in released],
         *[_present(df, name, column).alias(_TEXT + name) for name, column in columns.items()],
     )
     moments = [name for name, column in columns.items() if column.type == "timestamp"]
@@ -85,6 +90,7 @@ def cast_columns(df: DataFrame, columns: Mapping[str, Column], zone: str = "UTC"
         *ORDER,
         names_where(failed).alias(REASONS),
         F.lit(False).alias(IS_DROPPED),
+        *released,
         *[F.col(f"`{ZONED}{name}`") for name in moments],
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 LIST = "array<int>"
 """The type that Spark gives to lists of values without one, such as pandas' of nothing but None."""
 NULLS, HOLLOW, VALUES = "nulls", "lists of nulls", "values"
+# Said by a task, and so no analysis that fails: BigQuery's BIGNUMERIC has 76 digits.
+_TOO_WIDE = re.compile(r"Decimal precision \d+ exceeds max precision \d+")
 _NESTED = ("array<", "struct<", "map<")
 _Header = tuple[str, ...]
 

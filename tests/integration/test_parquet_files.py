@@ -58,6 +58,16 @@ def test_a_column_of_nulls_alone_has_no_type_until_a_file_has_one(place):
     assert place.rows("later", "a", "b") == rows
 
 
+def test_a_decimal_of_more_digits_than_a_table_has_puts_its_file_aside(place):
+    place.sources = {"wide": source("wide", "a")}
+    put(place, "wide/1.parquet", pa.table({"a": pa.array([Decimal(1)], pa.decimal256(60, 3))}))
+    put(place, "wide/2.parquet", pa.table({"a": pa.array([Decimal(1)], pa.decimal128(38, 3))}))
+    assert place.ingest()["wide"].rejected == {
+        "wide/1.parquet": "a type that can't be read: Decimal precision 60 exceeds max precision 38"
+    }
+    assert place.rows("wide", "a") == [(Decimal("1.000"),)]
+
+
 def test_old_times_that_spark_would_cut_put_their_file_aside(place):
     place.sources = {"old": source("old", "at", "nested")}
     far = [dt.datetime(1, 1, 1), dt.datetime(1969, 12, 31, 23, 59, 59, 999_999), None]

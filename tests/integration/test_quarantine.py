@@ -103,6 +103,24 @@ def test_rows_that_are_still_bad_stay_in_quarantine(shop):
     assert len(shop.rejected()) == 3, "quarantine stays the record of what was rejected"
 
 
+def test_made_anew_a_released_row_comes_again_and_stands_for_the_delivered_one(shop):
+    shop.release(Choice(key={"id": "2"}), v="20")
+    shop.release(Choice(key={"id": "4"}), id="7", v="70")
+    shop.run(rules=RULES)
+    before, rejected = shop.silver(), shop.rejected()
+    assert before == {(1, 1.0), (2, 20.0), (7, 70.0)}
+    assert went(shop.run(rules=RULES, again=("readings",)))["quarantined"] == 3
+    assert (shop.silver(), shop.rejected()) == (before, rejected)
+    # Settings that would have let the delivered rows pass, under their own keys, bring none back.
+    result = shop.run(rules=[], again=("readings",))
+    assert went(result) == {"rows_in": 6, "inserted": 3, "superseded": 2, "quarantined": 1}
+    assert shop.silver() == before
+    # And a rule that would refuse them refuses nothing.
+    stern = [{**RULES[0], "severity": "fail"}]
+    assert went(shop.run(rules=stern, again=("readings",)))["superseded"] == 2
+    assert shop.silver() == before
+
+
 def test_a_newer_row_of_the_key_wins_over_a_released_one(shop):
     shop.deliver([("2", "22")], "b.csv", DAY2)
     shop.run(rules=RULES)
