@@ -70,6 +70,7 @@ class LiveAirflow:
     def start(self, **more: str) -> None:
         """Start Airflow, and return when its DAGs can be triggered."""
         self._output = (self.home.parent / "airflow.log").open("ab")
+        before = self._output.tell()
         self.process = subprocess.Popen(
             ["bash", self.project / "conf" / "environment" / "airflow.sh"],
             env={**self._env, **more},
@@ -77,9 +78,14 @@ class LiveAirflow:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        # An earlier start's server that was left may still answer.
+        self.until(lambda: b"Airflow is on " in self._log()[before:], 240)
         self.until(lambda: "dag_id" in self.call("GET", "dags/flights_score"), 240)
         for kind in ("prepare", "train", "score", "monitor"):
             self.call("PATCH", f"dags/flights_{kind}", {"is_paused": False})
+
+    def _log(self) -> bytes:
+        return (self.home.parent / "airflow.log").read_bytes()
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         """Send a signal to what the script has become, and wait for its end."""
