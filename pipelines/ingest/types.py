@@ -135,6 +135,8 @@ class TypeSplit:
         try:
             schema = open_parquet(self._spark, files[:1], self._source).schema
         except Exception as error:
+            if too_wide := _TOO_WIDE.search(str(error)):
+                return f"a type that can't be read: {too_wide[0]}"
             if is_failed_read(error):
                 return reason_of(error)
             if not isinstance(error, AnalysisException):
