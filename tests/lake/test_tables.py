@@ -14,6 +14,7 @@ from pipelines.errors import SettingsError
 from pipelines.lake.catalog import LAYERS, Table
 from pipelines.lake.tables import PipelineTables, is_rejected, ledger_of, rejected, silver
 from tests.conftest import ROOT
+from tests.house import found_in_package
 
 _CATALOGS = ("lake/catalog.py", "lake/tables.py", "config/names.py")
 _NAME = re.compile(rf"(?:{'|'.join(LAYERS)})\.\w+")
@@ -79,13 +80,7 @@ def test_a_name_that_is_put_together_is_seen(code: str, is_one: bool) -> None:
 
 
 def test_no_table_is_named_outside_the_catalog() -> None:
-    package = ROOT / "pipelines"
-    found = {
-        str(name): names
-        for file in sorted(package.rglob("*.py"))
-        if (name := file.relative_to(package)).as_posix() not in _CATALOGS
-        and (names := list(names_written(file.read_text(encoding="utf-8"))))
-    }
+    found = found_in_package(names_written, but=_CATALOGS)
     assert found == {}, "ask pipelines.lake.tables for it"
 
 

@@ -13,6 +13,7 @@ from pipelines.lake.tables import SHARED, PipelineTables, quarantine
 from pipelines.stages.catalog import STAGES
 from pipelines.stages.stage import DAG_KINDS, Equation, Stage, Stages
 from tests.conftest import ROOT
+from tests.house import found_in_package
 
 ADDS_UP = (Equation("rows_in", ("rows_out",)),)
 
@@ -138,12 +139,5 @@ def test_a_list_of_stages_is_seen(code: str, is_one: bool) -> None:
 
 
 def test_no_stages_are_listed_outside_the_catalog() -> None:
-    package = ROOT / "pipelines"
-    found = {
-        str(name): lists
-        for file in sorted(package.rglob("*.py"))
-        if (name := file.relative_to(package)).parts[-2:] != ("stages", "catalog.py")
-        and name.parts[-2:] != ("stages", "stage.py")
-        and (lists := list(lists_of_stages(file.read_text(encoding="utf-8"))))
-    }
+    found = found_in_package(lists_of_stages, but=("stages/catalog.py", "stages/stage.py"))
     assert found == {}, "ask pipelines.stages.catalog"
