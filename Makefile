@@ -47,7 +47,7 @@ test-dags: setup setup-airflow
 	$(AIRFLOW_VENV)/bin/python -m pytest tests/dags
 
 test-unit: setup-checks  ## Only the tests that need neither Spark nor TensorFlow (seconds)
-	pytest -m "not spark and not tensorflow and not end_to_end and not slow"
+	pytest -m "not spark and not tensorflow and not end_to_end and not slow and not whole_environment"
 
 lint: setup-checks  ## Lint, format, types and import layers, changing nothing
 	ruff check .

@@ -33,6 +33,7 @@ def test_every_part_is_looked_at_once_and_each_has_an_expectation():
     assert all(check.fix for check in checks if not check.ok)
 
 
+@pytest.mark.whole_environment
 def test_the_environment_of_the_tests_is_healthy():
     versions = [check for check in doctor.checks() if check.name not in {"memory", "disk"}]
     assert [check for check in versions if not check.ok] == []
@@ -60,6 +61,7 @@ def test_tensorflow_for_gpus_takes_the_place_of_tensorflow_cpu(monkeypatch):
     assert (check.found, check.ok) == ("2.21.0", True)
 
 
+@pytest.mark.whole_environment
 def test_horovod_built_for_another_tensorflow_is_refused(monkeypatch):
     monkeypatch.setattr(doctor, "_horovod_built_for", lambda folder: "2.15.0")
     check = by_name(doctor.checks())["horovod"]
@@ -80,6 +82,7 @@ def test_java_is_judged_by_the_one_of_java_home(tmp_path, monkeypatch, version, 
     assert str(tmp_path) in check.fix
 
 
+@pytest.mark.whole_environment
 def test_no_java_is_said_with_the_package_to_install(tmp_path, monkeypatch):
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))

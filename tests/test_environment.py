@@ -83,6 +83,7 @@ def test_each_spark_profile_knows_delta_and_keeps_time_in_utc(profile):
     assert all(key.startswith("spark.") for key in settings)
 
 
+@pytest.mark.whole_environment
 def test_spark_logs_as_the_repository_says():
     import pyspark
 

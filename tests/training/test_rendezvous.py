@@ -33,6 +33,7 @@ def ask(server: Rendezvous, method: str, path: str, body: bytes | None = None, *
     return answer.status, answer.read()
 
 
+@pytest.mark.whole_environment
 def test_the_server_answers_horovods_own_requests(server):
     # As Horovod's client spells it: "http://" + address + ":" + port + "/" + scope + "/" + key.
     place = f"{server.address}:{server.port}".partition("/")[2]
@@ -42,6 +43,7 @@ def test_the_server_answers_horovods_own_requests(server):
     assert ask(server, "DELETE", f"/{place}/global/0")[0] == 200
 
 
+@pytest.mark.whole_environment
 def test_nobody_without_the_token_reads_or_writes_a_key(server):
     token = server.address.partition("/")[2]
     ask(server, "PUT", f"/{token}/global/0", b"secret")
@@ -55,12 +57,14 @@ def test_nobody_without_the_token_reads_or_writes_a_key(server):
     assert ask(server, "GET", f"/{token}/global/0") == (200, b"secret")
 
 
+@pytest.mark.whole_environment
 def test_the_server_listens_on_the_ranks_own_address_alone(server):
     assert server._server.server_address[0] == "127.0.0.1"
     assert meeting_host(["10.0.0.7", "10.0.0.7"]) == "127.0.0.1"
     assert meeting_host(["10.0.0.7", "10.0.0.8"]) == "10.0.0.7"
 
 
+@pytest.mark.whole_environment
 # The first is of the block that is kept for documentation; the second is what a machine may take
 # its own name for.
 @pytest.mark.parametrize("host", ["192.0.2.1", "localhost"])
