@@ -42,7 +42,8 @@ def test_a_backfill_runs_each_day_of_its_bounds_in_order_and_one_at_a_time(airfl
         assert set(computed(airflow, run["dag_run_id"])) == {run["partition_key"]}
         assert f"__{run['partition_key']}__" in run["dag_run_id"]
     for stage in ("ingest", "clean", "featurize"):
-        lines = [line for line in airflow.submitted("backfill__") if f"tidemill.py {stage} " in line]
+        lines = airflow.submitted("backfill__")
+        lines = [line for line in lines if f"tidemill.py {stage} " in line]
         order = [re.search(r"^(\w+) .*__(\d{4}-\d\d-\d\d)__", line).groups() for line in lines]
         assert order == [(word, day) for day in days for word in ("start", "end")], stage
 
