@@ -77,6 +77,12 @@ class VersionNotFound(LakeError):
     may_quote_rows = False
 
 
+class NotResolved(LakeError):
+    """A stage reads a table whose version it did not resolve at its start."""
+
+    may_quote_rows = False
+
+
 class LogDamaged(LakeError):
     """A file of a table's log is cut off, empty, or lacks what every reader needs."""
 

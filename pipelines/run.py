@@ -7,14 +7,15 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from pipelines.config import Pipeline
 from pipelines.lake import files
 from pipelines.lake.catalog import Lake
+from pipelines.lake.opened import OpenedLake
 from pipelines.lake.places import absolute, relative
 from pipelines.lake.tables import PipelineTables
 from pipelines.lake.tenant import confine
@@ -27,6 +28,40 @@ logger = logging.getLogger(__name__)
 
 Progress = Callable[[dict[str, Any]], None]
 """Called with events such as {"event": "epoch", "epoch": 2, "epochs": 8, "loss": 0.51}."""
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """What a stage looked up at its start: plain values, fields of a frozen dataclass."""
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> Self:
+        """Return the record of what was stored; fields that another release had are left out."""
+        known = {one.name for one in fields(cls)}
+        return cls(**{name: value for name, value in plain.items() if name in known})
+
+    def plain(self) -> dict[str, Any]:
+        """Return what is stored."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Versions(Resolved):
+    """The versions of the tables that a stage reads, and nothing else."""
+
+    tables: Mapping[str, int]
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> Self:
+        """Return the record; what is stored are the tables themselves."""
+        return cls(dict(plain))
+
+    def plain(self) -> dict[str, Any]:
+        """Return the versions by table."""
+        return dict(self.tables)
+
+
+_Kind = TypeVar("_Kind", bound=Resolved)
 
 
 def _ignore(event: dict[str, Any]) -> None:
@@ -56,7 +91,11 @@ class Run:
         """The names of the pipeline's tables."""
         return PipelineTables(self.pipeline)
 
-    def resolve(self, stage: str, look: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    def open(self, versions: Mapping[str, int]) -> OpenedLake:
+        """Return the lake at the versions that this run resolved."""
+        return OpenedLake(self.spark, self.lake, versions)
+
+    def resolve(self, kind: type[_Kind], stage: str, look: Callable[[], _Kind]) -> _Kind:
         """Return what this run resolved for `stage`, looking only the first time.
 
         The answer of `look` (versions, champion: plain JSON values) is stored under the run id
@@ -64,12 +103,13 @@ class Run:
         """
         place = self.lake.resolved(self.run_id, stage)
         without_it = f"run {self.run_id} then resolves the tables' versions anew"
-        found: dict[str, Any] | None = files.read_json(self.spark, place, without_it)
-        if found is not None:
+        stored: dict[str, Any] | None = files.read_json(self.spark, place, without_it)
+        if stored is not None:
             logger.info("run %s: %s goes on with what it resolved before", self.run_id, stage)
-            return dict(absolute(self.lake, found))
+            return kind.of(absolute(self.lake, stored))
         found = look()
-        files.write_text(self.spark, place, json.dumps(relative(self.lake, found), sort_keys=True))
+        plain = relative(self.lake, found.plain())
+        files.write_text(self.spark, place, json.dumps(plain, sort_keys=True))
         return found
 
     def forget(self, stage: str) -> None:

@@ -11,7 +11,7 @@ from pipelines.errors import FeatureError, LakeError, QualityError, SettingsErro
 from pipelines.lake.write import append_once
 from pipelines.lineage.records import read_records
 from pipelines.lineage.show import origin_in, run_lines
-from pipelines.run import StageResult
+from pipelines.run import StageResult, Versions
 from pipelines.runner import open_run, run_stage
 from pipelines.stages.catalog import STAGES
 
@@ -162,7 +162,8 @@ def test_what_a_killed_attempt_wrote_is_told_and_recorded_by_who_comes_next(
     open_test_run, stage, retry, whose
 ):
     def write_and_end(run):
-        run.resolve("clean", lambda: {"bronze": {"flights": {"version": 7, "id": "x"}}})
+        bronze = {"bronze": {"flights": {"version": 7, "id": "x"}}}
+        run.resolve(Versions, "clean", lambda: Versions(bronze))
         append_once(run.spark.range(31_000), run.lake, "silver.flights", "test", 0)
         raise SystemExit  # of a process that is gone nobody hears more
 

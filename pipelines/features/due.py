@@ -15,7 +15,7 @@ from pipelines.features.refresh import MadeFrom, Touched, touched_days
 from pipelines.lake.catalog import Table
 from pipelines.lake.changes import table_id
 from pipelines.lake.read import latest_version, read_at, table_exists
-from pipelines.run import Run
+from pipelines.run import Resolved, Run
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -37,12 +37,25 @@ class Due:
     why: str | None = None
 
 
-def days_due(
-    run: Run, target: Table, tables: Tables, now: MadeFrom, found: Mapping[str, Any]
-) -> Due:
+@dataclass(frozen=True)
+class Found(Resolved):
+    """What `featurize` looked up: versions and ids of what it reads, and what the table is of.
+
+    `made_from` is what all its days come from at least, or None, and `unknown` then says why that
+    is not known. `after` is the table's version then, -1 without a table; None in older notes.
+    """
+
+    tables: Mapping[str, int]
+    ids: Mapping[str, str]
+    made_from: Mapping[str, Any] | None = None
+    unknown: str | None = None
+    after: int | None = None
+
+
+def days_due(run: Run, target: Table, tables: Tables, now: MadeFrom, found: Found) -> Due:
     """Return the days to make: those asked for, and those that changes since have touched.
 
-    `found` is what the run resolved: `made_from`, or None and in `unknown` why it is not known.
+    `found` is what the run resolved.
     """
     asked = [(run.since or run.date, run.date)] if run.date else None
     if not run.pipeline.featurize.sources:
@@ -67,11 +80,11 @@ def days_due(
     return Due(few([*again, *missing(hull, made)], _MOST_RANGES), again=again)
 
 
-def _touched(run: Run, tables: Tables, now: MadeFrom, found: Mapping[str, Any]) -> Touched:
-    if found["made_from"] is None:
-        said = f"it is not known what they were made from, {found['unknown']}"
+def _touched(run: Run, tables: Tables, now: MadeFrom, found: Found) -> Touched:
+    if found.made_from is None:
+        said = f"it is not known what they were made from, {found.unknown}"
         return Touched(everything=said)
-    before = MadeFrom(**found["made_from"])
+    before = MadeFrom(**found.made_from)
     differs = before.differs(now)
     if differs:
         return Touched(everything=differs)

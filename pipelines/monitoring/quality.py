@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipelines.cleaning.progress import read_progress
-from pipelines.lake.read import latest_version, read_at, table_exists
+from pipelines.lake.catalog import Table
+from pipelines.lake.opened import OpenedLake
+from pipelines.lake.read import latest_version, table_exists
 from pipelines.lake.tables import quarantine
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ def versions(run: Run) -> dict[str, int]:
     }
 
 
-def checks(run: Run, resolved: dict[str, int]) -> list[Check]:
+def checks(run: Run, opened: OpenedLake) -> list[Check]:
     """Return rows, rules and quarantined rows of each entity.
 
     Rules are told as the last `clean` that found new rows counted them; reasons of quarantine are
@@ -49,29 +51,28 @@ def checks(run: Run, resolved: dict[str, int]) -> list[Check]:
     """
     found: list[Check] = []
     for name in run.pipeline.clean.entities:
-        kept = _rows(run, str(run.tables.silver(name)), resolved)
-        found += kept + _rules(run, name, resolved)
-        found += _quarantine(run, name, resolved, sum(check.num_rows for check in kept))
+        kept = _rows(opened, run.tables.silver(name))
+        found += kept + _rules(run, name, opened)
+        found += _quarantine(opened, quarantine(name), sum(check.num_rows for check in kept))
     return found
 
 
-def _rows(run: Run, table: str, resolved: dict[str, int]) -> list[Check]:
-    if table not in resolved:
+def _rows(opened: OpenedLake, table: Table) -> list[Check]:
+    if table not in opened:
         return []
-    version = resolved[table]
-    rows = read_at(run.spark, run.lake, table, version).count()
-    return [Check(table, version, "rows", "info", rows, 0)]
+    rows = opened.read(table).count()
+    return [Check(str(table), opened.version(table), "rows", "info", rows, 0)]
 
 
-def _rules(run: Run, name: str, resolved: dict[str, int]) -> list[Check]:
-    table = str(run.tables.silver(name))
+def _rules(run: Run, name: str, opened: OpenedLake) -> list[Check]:
+    table = run.tables.silver(name)
     progress = read_progress(run.spark, run.lake, run.pipeline.name, name)
-    if progress is None or table not in resolved:
+    if progress is None or table not in opened:
         return []
     return [
         Check(
-            table,
-            resolved[table],
+            str(table),
+            opened.version(table),
             rule["rule"],
             rule["severity"],
             rule["checked"],
@@ -81,17 +82,16 @@ def _rules(run: Run, name: str, resolved: dict[str, int]) -> list[Check]:
     ]
 
 
-def _quarantine(run: Run, name: str, resolved: dict[str, int], kept: int) -> list[Check]:
+def _quarantine(opened: OpenedLake, table: Table, kept: int) -> list[Check]:
     from pyspark.sql import functions as F
 
-    table = str(quarantine(name))
-    if table not in resolved:
+    if table not in opened:
         return []
-    version = resolved[table]
-    rows = read_at(run.spark, run.lake, table, version)
+    name, version = str(table), opened.version(table)
+    rows = opened.read(table)
     total = rows.count()
-    found = [Check(table, version, "quarantined", "quarantine", kept + total, total)]
+    found = [Check(name, version, "quarantined", "quarantine", kept + total, total)]
     reasons = rows.select(F.explode("reasons").alias("reason")).groupBy("reason").count()
     for row in reasons.orderBy("reason").collect():
-        found.append(Check(table, version, row["reason"], "quarantine", kept + total, row["count"]))
+        found.append(Check(name, version, row["reason"], "quarantine", kept + total, row["count"]))
     return found

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, replace
-from typing import Any, TypeVar
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Self, TypeVar
 
 from pipelines.cleaning.aside import all_rejected, too_much_aside
 from pipelines.cleaning.batch import Batch, Bronze, prepare
@@ -23,7 +23,7 @@ from pipelines.lake.tables import bronze as bronze_table
 from pipelines.lake.tables import quarantine
 from pipelines.privacy.keys import check_keys
 from pipelines.quality.table_rules import TableResult
-from pipelines.run import Run, StageResult, Stopwatch
+from pipelines.run import Resolved, Run, StageResult, Stopwatch
 
 logger = logging.getLogger(__name__)
 
@@ -45,10 +45,7 @@ def run(run: Run) -> StageResult:
     entities = run.pipeline.clean.entities
     _check_again(run)
     check_keys(run.spark, run.lake, run.pipeline.name, run.pipeline.privacy.keys)
-    bronze = {
-        source: Bronze(**found) if found else None
-        for source, found in run.resolve("clean", lambda: _look(run))["bronze"].items()
-    }
+    bronze = run.resolve(_Resolved, "clean", lambda: _look(run)).bronze
     if not any(bronze.values()):
         if aside := all_rejected(run):
             raise TableNotFound(
@@ -109,17 +106,28 @@ def _made_with_others(run: Run) -> list[str]:
     return made_with_notes(run.pipeline, made_with)
 
 
-def _look(run: Run) -> dict[str, Any]:
-    """Return version and id of the bronze tables; None for those that are not there."""
+@dataclass(frozen=True)
+class _Resolved(Resolved):
+    """Version and id of the bronze tables by source; None for those that are not there."""
+
+    bronze: Mapping[str, Bronze | None]
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> Self:
+        """Return the record of what was stored."""
+        return cls({s: Bronze(**found) if found else None for s, found in plain["bronze"].items()})
+
+
+def _look(run: Run) -> _Resolved:
     spark, lake = run.spark, run.lake
-    found: dict[str, dict[str, Any] | None] = {}
+    found: dict[str, Bronze | None] = {}
     for entity in run.pipeline.clean.entities.values():
         table = bronze_table(entity.source)
         found[entity.source] = None
         if table_exists(spark, lake, table):
             version = latest_version(spark, lake, table)
-            found[entity.source] = {"version": version, "id": table_id(spark, lake, table)}
-    return {"bronze": found}
+            found[entity.source] = Bronze(version, table_id(spark, lake, table))
+    return _Resolved(found)
 
 
 def _each(names: Iterable[str], work: Callable[[str], _Answer]) -> Iterator[_Answer]:

@@ -11,12 +11,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from pipelines.features.covered import add_covered
 from pipelines.features.days import Days, described
-from pipelines.features.due import Due, days_due
+from pipelines.features.due import Due, Found, days_due
 from pipelines.features.gate import judge_features
 from pipelines.features.query import Span, SqlFile, Tables, run_function, run_sql
 from pipelines.features.refresh import NOTE, MadeFrom
@@ -25,6 +26,7 @@ from pipelines.fingerprint import features_hash
 from pipelines.lake.catalog import Table
 from pipelines.lake.changes import table_id
 from pipelines.lake.notes import last_notes
+from pipelines.lake.opened import OpenedLake
 from pipelines.lake.read import latest_version, read_at, table_exists
 from pipelines.lake.write import replace_slice
 from pipelines.run import Run, StageResult, Stopwatch
@@ -44,15 +46,15 @@ def run(run: Run) -> StageResult:
     watch = Stopwatch()
     settings = run.pipeline.featurize
     target = run.tables.features
-    resolved = run.resolve("featurize", lambda: _look(run, target))
-    versions = resolved["tables"]
-    now = MadeFrom(versions, resolved["ids"], features_hash(run.pipeline))
+    resolved = run.resolve(Found, "featurize", lambda: _look(run, target))
+    versions = dict(resolved.tables)
+    now = MadeFrom(versions, resolved.ids, features_hash(run.pipeline))
     tables = _open(run, versions)
     due = days_due(run, target, tables, now, resolved)
     details = _say(run, due)
     note = now.to_dict()
-    if "after" in resolved:  # not so of runs that an older version began
-        note["after"] = resolved["after"]
+    if resolved.after is not None:  # not so of runs that an older version began
+        note["after"] = resolved.after
     counts, written, held = RowCounts(0, 0, 0), {}, 0
     if due.days:
         counts, judged, written[str(target)] = _make(run, target, tables, due, note)
@@ -89,35 +91,29 @@ def run(run: Run) -> StageResult:
     return result
 
 
-def _look(run: Run, target: Table) -> dict[str, Any]:
+def _look(run: Run, target: Table) -> Found:
     """Find the versions to read, and those that the table was made from so far."""
     spark, lake = run.spark, run.lake
     made_by = f"clean {run.pipeline.name}"
     reads = list(run.pipeline.featurize.reads)
-    found: dict[str, Any] = {
-        "tables": {name: latest_version(spark, lake, name, made_by) for name in reads},
-        "ids": {name: table_id(spark, lake, name) for name in reads},
-        "made_from": None,
-        "unknown": None,
-        "after": -1,
-    }
-    if run.pipeline.featurize.sources and table_exists(spark, lake, target):
-        found["after"] = latest_version(spark, lake, target)
-        notes, found["unknown"] = last_notes(spark, lake, target, NOTE)
-        oldest = MadeFrom.oldest(notes) if notes else found["unknown"]
-        if isinstance(oldest, MadeFrom):
-            found["made_from"] = oldest.to_dict()
-        else:
-            found["unknown"] = oldest
-    return found
+    versions = {name: latest_version(spark, lake, name, made_by) for name in reads}
+    found = Found(versions, {name: table_id(spark, lake, name) for name in reads}, after=-1)
+    if not (run.pipeline.featurize.sources and table_exists(spark, lake, target)):
+        return found
+    found = replace(found, after=latest_version(spark, lake, target))
+    notes, unknown = last_notes(spark, lake, target, NOTE)
+    oldest = MadeFrom.oldest(notes) if notes else unknown
+    if isinstance(oldest, MadeFrom):
+        return replace(found, made_from=oldest.to_dict(), unknown=unknown)
+    return replace(found, unknown=oldest)
 
 
 def _open(run: Run, versions: dict[str, int]) -> Tables:
     """Open the tables in a session of their own: their views meet no others, days are UTC."""
     session = run.spark.newSession()
     session.conf.set("spark.sql.session.timeZone", "UTC")
-    reads = {name: read_at(session, run.lake, name, version) for name, version in versions.items()}
-    return Tables(reads)
+    opened = OpenedLake(session, run.lake, versions)
+    return Tables({name: opened.read(name) for name in versions})
 
 
 def _make(

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipelines.config.losses import Task, task_of
@@ -18,14 +18,14 @@ from pipelines.features.grain import by_feature_date, joined
 from pipelines.features.spec import FeatureSpec
 from pipelines.lake import files
 from pipelines.lake.catalog import Table
-from pipelines.lake.read import latest_version, read_at
+from pipelines.lake.read import latest_version
 from pipelines.lake.write import replace_slice
 from pipelines.monitoring import performance as performing
 from pipelines.monitoring import quality
 from pipelines.monitoring.retrain import reasons_to_retrain
 from pipelines.monitoring.since_training import WITHOUT_DRIFT, drift_since_training
 from pipelines.registry.calibration import constant_guess, doubts
-from pipelines.run import Run, StageResult, Stopwatch
+from pipelines.run import Resolved, Run, StageResult, Stopwatch
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -63,13 +63,10 @@ def run(run: Run) -> StageResult:
 
     watch = Stopwatch()
     settings = run.pipeline
-    features_table, predictions_table = run.tables.features, run.tables.predictions
-    resolved = run.resolve("monitor", lambda: _look(run, features_table, predictions_table))
-
-    tables: dict[str, int] = resolved["tables"]
-    bundle = load_bundle(resolved["bundle"])
-    features = read_at(run.spark, run.lake, features_table, tables[str(features_table)])
-    predictions = read_at(run.spark, run.lake, predictions_table, tables[str(predictions_table)])
+    resolved = run.resolve(_Resolved, "monitor", lambda: _look(run))
+    opened, tables = run.open(resolved.tables), dict(resolved.tables)
+    bundle = load_bundle(resolved.bundle)
+    features, predictions = opened.read(run.tables.features), opened.read(run.tables.predictions)
     first, last = _window(run, predictions)
 
     loss = bundle.manifest.get("settings", {}).get("loss", settings.train.loss)
@@ -79,7 +76,7 @@ def run(run: Run) -> StageResult:
     spec = FeatureSpec.from_json(bundle.feature_spec)
     drifts = drift_since_training(run, bundle, spec, features, (first, last))
     left_out = [feature.name for feature in spec.features if feature.kind in WITHOUT_DRIFT]
-    checks = quality.checks(run, tables)
+    checks = quality.checks(run, opened)
     test = bundle.evaluation.get("metrics", {})
     retrain = reasons_to_retrain(
         drifts.features, overall, test, task, settings.monitor, drifts.left_out
@@ -88,7 +85,7 @@ def run(run: Run) -> StageResult:
     retrain += [f"on its test split {one}" for one in doubts(test, constant, bundle.evaluation)]
 
     audit = {"run_id": run.run_id}
-    of_model = {**audit, "model_version": resolved["model_version"]}
+    of_model = {**audit, "model_version": resolved.model_version}
     found_wrong = [{**asdict(check), "is_ok": check.is_ok, **audit} for check in checks]
     written = {
         str(table): _write(run, table, last, schema, rows)
@@ -104,7 +101,7 @@ def run(run: Run) -> StageResult:
         first=first,
         last=last,
         model_name=settings.score.model,
-        model_version=resolved["model_version"],
+        model_version=resolved.model_version,
         training_run=bundle.run_id,
         history=bundle.history,
         evaluation=bundle.evaluation,
@@ -144,7 +141,7 @@ def run(run: Run) -> StageResult:
             "without_drift": left_out,
             **({"drift_left_out": drifts.left_out} if drifts.left_out else {}),
             "performance": {k: v for k, v in asdict(overall).items() if v is not None},
-            "model_version": resolved["model_version"],
+            "model_version": resolved.model_version,
         },
         seconds=watch.seconds,
     )
@@ -152,17 +149,26 @@ def run(run: Run) -> StageResult:
     return result
 
 
-def _look(run: Run, features: Table, predictions: Table) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Resolved(Resolved):
+    """The versions of the tables to look at, and the champion."""
+
+    tables: Mapping[str, int]
+    bundle: str
+    model_version: int
+
+
+def _look(run: Run) -> _Resolved:
     from pipelines.registry.champion import champion
 
     model = champion(run.lake, run.pipeline.score.model)
-    name = run.pipeline.name
+    name, features, predictions = run.pipeline.name, run.tables.features, run.tables.predictions
     tables = {
         str(features): latest_version(run.spark, run.lake, features, f"featurize {name}"),
         str(predictions): latest_version(run.spark, run.lake, predictions, f"score {name}"),
         **quality.versions(run),
     }
-    return {"tables": tables, "bundle": model.bundle, "model_version": model.version}
+    return _Resolved(tables, model.bundle, model.version)
 
 
 def _window(run: Run, predictions: DataFrame) -> tuple[dt.date, dt.date]:

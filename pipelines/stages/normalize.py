@@ -40,7 +40,7 @@ from pipelines.features.training_set import (
 )
 from pipelines.lake.read import latest_version, read_at, table_exists
 from pipelines.lake.write import replace_slice
-from pipelines.run import Run, StageResult, Stopwatch
+from pipelines.run import Run, StageResult, Stopwatch, Versions
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -63,11 +63,11 @@ def run(run: Run) -> StageResult:
     settings, columns = pipeline.normalize, _columns(pipeline)
     source, target = str(run.tables.features), str(run.tables.training_set)
 
-    def resolve() -> dict[str, int]:
-        return {source: latest_version(spark, lake, source, f"featurize {pipeline.name}")}
+    def look() -> Versions:
+        return Versions({source: latest_version(spark, lake, source, f"featurize {pipeline.name}")})
 
-    read = run.resolve("normalize", resolve)
-    rows = read_at(spark, lake, source, read[source])
+    read = dict(run.resolve(Versions, "normalize", look).tables)
+    rows = run.open(read).read(source)
     check_columns(rows, columns)
     conditions = split_conditions(settings.split, columns.key, columns.date)
     census, files, bits = count_and_plan(rows, columns, conditions, settings.file_rows)

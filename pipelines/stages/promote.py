@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipelines.config.losses import Task, task_of
 from pipelines.errors import BundleError, GateRefused, SettingsError
 from pipelines.lake import files
-from pipelines.lake.read import read_at
-from pipelines.run import Run, StageResult, Stopwatch
+from pipelines.run import Resolved, Run, StageResult, Stopwatch
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -41,8 +41,8 @@ def run(run: Run) -> StageResult:
 
     watch = Stopwatch()
     settings = run.pipeline.promote
-    resolved = run.resolve("promote", lambda: _look(run))
-    candidate = RegisteredModel(**resolved["candidate"])
+    resolved = run.resolve(_Resolved, "promote", lambda: _look(run))
+    candidate = RegisteredModel(**resolved.candidate)
     bundle = load_bundle(candidate.bundle)
     now = find_champion(run.lake, candidate.name)
     if now is not None and now.version == candidate.version:
@@ -94,18 +94,21 @@ def run(run: Run) -> StageResult:
     return result
 
 
-def _look(run: Run) -> dict[str, Any]:
-    from dataclasses import asdict
+@dataclass(frozen=True)
+class _Resolved(Resolved):
+    """The candidate, and the champion if there was one, as registered models."""
 
+    candidate: dict[str, Any]
+    champion: dict[str, Any] | None
+
+
+def _look(run: Run) -> _Resolved:
     from pipelines.registry.champion import candidate, find_champion, model_of_run
 
     name = run.pipeline.score.model
     found = model_of_run(run.lake, name, run.run_id) or candidate(run.lake, name)
     champion = find_champion(run.lake, name)
-    return {
-        "candidate": asdict(found),
-        "champion": None if champion is None else asdict(champion),
-    }
+    return _Resolved(asdict(found), None if champion is None else asdict(champion))
 
 
 def _note_made(run: Run, candidate: RegisteredModel) -> None:
@@ -124,19 +127,19 @@ def _made_place(run: Run) -> str:
     return f"{run.lake.runs(run.run_id)}/promote.made.json"
 
 
-def _came_since(now: RegisteredModel, resolved: dict[str, Any]) -> bool:
+def _came_since(now: RegisteredModel, resolved: _Resolved) -> bool:
     """Tell whether the champion is newer than the candidate and than what this run had seen."""
-    before = resolved["champion"]
+    before = resolved.champion
     seen = None if before is None else before["version"]
-    return now.version != seen and now.version > resolved["candidate"]["version"]
+    return now.version != seen and now.version > resolved.candidate["version"]
 
 
-def _rival(run: Run, resolved: dict[str, Any], candidate: Bundle) -> Rival | None:
+def _rival(run: Run, resolved: _Resolved, candidate: Bundle) -> Rival | None:
     """Return the champion's metrics on the candidate's test split; None without a champion."""
     from pipelines.registry.bundle import load_bundle
     from pipelines.registry.gate import Rival, compares_with_champion
 
-    champion = resolved["champion"]
+    champion = resolved.champion
     if champion is None or not compares_with_champion(run.pipeline.promote):
         return None
     bundle = load_bundle(champion["bundle"])
@@ -165,15 +168,15 @@ def _test_rows(run: Run, candidate: Bundle) -> DataFrame:
             f"the bundle of run {candidate.run_id} names the tables {candidate.tables}; expected "
             f"{features} and a training set. Train again with this pipeline."
         )
-    rows = read_at(run.spark, run.lake, table, candidate.tables[table])
+    opened = run.open(candidate.tables)
+    rows = opened.read(table)
     grain = run.pipeline.featurize.grain
     # A column of the same name as a model input has another name in a training set.
     held = {name: f"_key_{name}" if f"_key_{name}" in rows.columns else name for name in grain}
     test = rows.where(F.col(split_column(rows.schema)) == "test").select(
         *[F.col(kept).alias(name) for name, kept in held.items()], "_label"
     )
-    every = read_at(run.spark, run.lake, features, candidate.tables[features])
-    return joined(every, test, grain, "inner")
+    return joined(opened.read(features), test, grain, "inner")
 
 
 def _metrics(run: Run, champion: Bundle, rows: DataFrame, candidate: Bundle) -> dict[str, float]:
@@ -210,9 +213,9 @@ def _in_words(outputs: tuple[Task, int]) -> str:
 
 
 def _result(
-    run: Run, resolved: dict[str, Any], bundle: Bundle, found: dict[str, Any], watch: Stopwatch
+    run: Run, resolved: _Resolved, bundle: Bundle, found: dict[str, Any], watch: Stopwatch
 ) -> StageResult:
-    candidate, champion = resolved["candidate"], resolved["champion"]
+    candidate, champion = resolved.candidate, resolved.champion
     return StageResult(
         stage="promote",
         pipeline=run.pipeline.name,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipelines.config.losses import task_of
@@ -22,7 +23,7 @@ from pipelines.lake.catalog import Table
 from pipelines.lake.changes import table_id
 from pipelines.lake.read import latest_version, read_at, table_exists
 from pipelines.lake.write import insert_new
-from pipelines.run import Run, StageResult, Stopwatch
+from pipelines.run import Resolved, Run, StageResult, Stopwatch
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -49,32 +50,33 @@ def run(run: Run) -> StageResult:
     source, target = run.tables.features, run.tables.predictions
 
     key, grain = settings.featurize.key, settings.featurize.grain
-    resolved = run.resolve("score", lambda: _look(run, source))
-    features = read_at(run.spark, run.lake, source, resolved["features"])
-    first, last = _range(run, features, date, source, resolved["features"])
+    resolved = run.resolve(_Resolved, "score", lambda: _look(run, source))
+    opened = run.open({str(source): resolved.features})
+    features = opened.read(source)
+    first, last = _range(run, features, date, opened.named(source))
     wanted = features.where(F.col(date).between(F.lit(first), F.lit(last)))
     num_rows = wanted.count()
     details: dict[str, Any] = {
         "since": str(first),
         "model_name": settings.score.model,
-        "model_version": resolved["model_version"],
+        "model_version": resolved.model_version,
     }
     if num_rows == 0:
-        _check_covered(run, features, f"{source}@{resolved['features']}", first, last)
+        _check_covered(run, features, opened.named(source), first, last)
         details["note"] = f"{source} has no rows for {first} to {last}: nothing to score"
         logger.warning("%s", details["note"])
         run.progress({"event": "note", "text": details["note"]})
 
-    scored = _already_scored(run, target, resolved["model_version"], first, last)
+    scored = _already_scored(run, target, resolved.model_version, first, last)
     missing = wanted if scored is None else joined(wanted, scored, grain, "left_anti")
     num_missing = num_rows if scored is None else missing.count()
     if num_missing:
-        bundle = load_bundle(resolved["bundle"])
+        bundle = load_bundle(resolved.bundle)
         threshold = _threshold(run, bundle, details)
         provenance = Provenance(
             model_name=settings.score.model,
-            model_version=resolved["model_version"],
-            feature_table_version=resolved["features"],
+            model_version=resolved.model_version,
+            feature_table_version=resolved.features,
             run_id=run.run_id,
             scored_at=dt.datetime.now(dt.UTC),
         )
@@ -94,7 +96,7 @@ def run(run: Run) -> StageResult:
             prune=f"target.scoring_date BETWEEN DATE'{first}' AND DATE'{last}'",
         )
         inserted, written = merged.inserted, {str(target): merged.version}
-        _check_all_scored(run, target, wanted, resolved["model_version"], first, last)
+        _check_all_scored(run, target, wanted, resolved.model_version, first, last)
     else:
         inserted, written = 0, _standing(run, target)
     result = StageResult(
@@ -102,7 +104,7 @@ def run(run: Run) -> StageResult:
         pipeline=settings.name,
         run_id=run.run_id,
         date=str(last),
-        read={str(source): resolved["features"]},
+        read=dict(opened.versions),
         written=written,
         counts={
             "rows_in": num_rows,
@@ -135,20 +137,24 @@ def _threshold(run: Run, bundle: Bundle, details: dict[str, Any]) -> float:
     return kept
 
 
-def _look(run: Run, source: Table) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Resolved(Resolved):
+    """The version of the features, and the champion."""
+
+    features: int
+    model_version: int
+    bundle: str
+
+
+def _look(run: Run, source: Table) -> _Resolved:
     from pipelines.registry.champion import champion
 
     model = champion(run.lake, run.pipeline.score.model)
-    return {
-        "features": latest_version(run.spark, run.lake, source, f"featurize {run.pipeline.name}"),
-        "model_version": model.version,
-        "bundle": model.bundle,
-    }
+    features = latest_version(run.spark, run.lake, source, f"featurize {run.pipeline.name}")
+    return _Resolved(features, model.version, model.bundle)
 
 
-def _range(
-    run: Run, features: DataFrame, date: str, source: Table, version: int
-) -> tuple[dt.date, dt.date]:
+def _range(run: Run, features: DataFrame, date: str, source: str) -> tuple[dt.date, dt.date]:
     from pyspark.sql import functions as F
 
     last = run.date
@@ -156,7 +162,7 @@ def _range(
         row = features.select(F.max(date)).head()
         last = row[0] if row else None
     if last is None:
-        raise ScoringError(f"{source}@{version} is empty: there is no date to score.")
+        raise ScoringError(f"{source} is empty: there is no date to score.")
     return run.since or last, last
 
 

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 from pipelines.config.advice import contradictions
 from pipelines.errors import EmptySplit, FeatureError, TidemillError, TrainingError
 from pipelines.lake.read import latest_version, read_at
-from pipelines.run import Run, StageResult, Stopwatch
+from pipelines.run import Run, StageResult, Stopwatch, Versions
 
 if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
     from pipelines.config.train import Train
+    from pipelines.lake.opened import OpenedLake
     from pipelines.lake.snapshot import Snapshot
     from pipelines.registry.bundle import Bundle
     from pipelines.registry.champion import RegisteredModel
@@ -50,7 +51,8 @@ def run(run: Run) -> StageResult:
     for text in contradictions(run.pipeline):
         logger.warning("train %s: %s", run.pipeline.name, text)
         run.progress({"event": "note", "text": f"warning: {text}"})
-    tables: dict[str, int] = run.resolve("train", lambda: _look(run))
+    opened = run.open(run.resolve(Versions, "train", lambda: _look(run)).tables)
+    tables = dict(opened.versions)
     place = run.lake.training(run.pipeline.name, run.run_id)
     folder = f"{place}/bundle"
     if bundle_exists(folder):
@@ -59,7 +61,7 @@ def run(run: Run) -> StageResult:
         logger.info("run %s has trained before: its bundle is %s", run.run_id, folder)
     else:
         with _reading(run, place, tables):
-            bundle = _train(run, tables, watch)
+            bundle = _train(run, opened, watch)
         save_bundle(folder, bundle)
     end_reading(place)
     registered = register(run.lake, run.pipeline.score.model, training_record(bundle), folder)
@@ -95,14 +97,14 @@ def _training_set(run: Run) -> str:
     return str(run.tables.training_set)
 
 
-def _look(run: Run) -> dict[str, int]:
+def _look(run: Run) -> Versions:
     """Return the versions of the training set, its folds, and the features it was made from."""
     from pipelines.features.store import made_from
 
     table = _training_set(run)
     version = latest_version(run.spark, run.lake, table, f"normalize {run.pipeline.name}")
     schema = read_at(run.spark, run.lake, table, version).schema
-    return {table: version, **_look_at_folds(run, schema), **made_from(schema)}
+    return Versions({table: version, **_look_at_folds(run, schema), **made_from(schema)})
 
 
 def _look_at_folds(run: Run, training_set: StructType) -> dict[str, int]:
@@ -125,7 +127,7 @@ def _look_at_folds(run: Run, training_set: StructType) -> dict[str, int]:
     return {table: version}
 
 
-def _train(run: Run, tables: dict[str, int], watch: Stopwatch) -> Bundle:
+def _train(run: Run, opened: OpenedLake, watch: Stopwatch) -> Bundle:
     from pipelines.features.store import load_spec
     from pipelines.registry.bundle import Bundle
     from pipelines.registry.record import manifest
@@ -135,20 +137,19 @@ def _train(run: Run, tables: dict[str, int], watch: Stopwatch) -> Bundle:
     from pipelines.training.trials import Data, alone
 
     settings, name = run.pipeline.train, run.pipeline.name
-    table = _training_set(run)
-    version = tables[table]
+    table, tables = _training_set(run), dict(opened.versions)
     if settings.search is None:  # else its candidates are what has to fit
         check_model(settings.model, settings.options)
-    snapshots = _snapshots(run, table, version, SPLITS)
-    spec = load_spec(run.spark, run.lake, name, table, version)
-    check_labels(read_at(run.spark, run.lake, table, version), settings)
+    snapshots = _snapshots(opened, table, SPLITS)
+    spec = load_spec(run.spark, run.lake, name, table, opened.version(table))
+    check_labels(opened.read(table), settings)
     if settings.search is None:
         check_model(settings.model, settings.options, spec.inputs)
         check_own_model(settings, spec.inputs)
-    counts = _class_counts(run, table, version, "train")
+    counts = _class_counts(run, opened, table, "train")
     threshold = run.pipeline.score.decision_threshold
     whole = Data("", snapshots, spec.inputs, tables, counts, threshold)
-    settings, judged = _judge(run, whole, _folds(run, tables))
+    settings, judged = _judge(run, whole, _folds(run, opened))
     work = whole.work(alone(settings), run.lake.training(name, run.run_id))
     trained = _launch(run, work)
     found = {
@@ -215,7 +216,7 @@ def _judge(run: Run, whole: Data, folds: list[Data]) -> tuple[Train, dict[str, A
     return settings, {"folds": fold_facts(cross_validate(judge, settings, folds))}
 
 
-def _folds(run: Run, tables: dict[str, int]) -> list[Data]:
+def _folds(run: Run, opened: OpenedLake) -> list[Data]:
     from pipelines.features.folds import (
         describe_folds,
         train_split,
@@ -228,19 +229,19 @@ def _folds(run: Run, tables: dict[str, int]) -> list[Data]:
     if num_folds is None:
         return []
     table = str(run.tables.folds)
-    version, found = tables[table], []
+    version, found = opened.version(table), []
     for fold, what in enumerate(describe_folds(normalize.split, num_folds), start=1):
         splits = (train_split(fold), validation_split(fold))
-        train, validation = _snapshots(run, table, version, splits).values()
+        train, validation = _snapshots(opened, table, splits).values()
         spec = load_fold_spec(run.spark, run.lake, run.pipeline.name, table, version, fold)
         by_split = {"train": train, "validation": validation}
-        counts = _class_counts(run, table, version, splits[0])
+        counts = _class_counts(run, opened, table, splits[0])
         threshold = run.pipeline.score.decision_threshold
-        found.append(Data(what, by_split, spec.inputs, tables, counts, threshold))
+        found.append(Data(what, by_split, spec.inputs, dict(opened.versions), counts, threshold))
     return found
 
 
-def _class_counts(run: Run, table: str, version: int, split: str) -> dict[int, int]:
+def _class_counts(run: Run, opened: OpenedLake, table: str, split: str) -> dict[int, int]:
     """Return the rows of each class in a split; none where no weight depends on them."""
     from pyspark.sql import functions as F
 
@@ -249,21 +250,19 @@ def _class_counts(run: Run, table: str, version: int, split: str) -> dict[int, i
 
     if run.pipeline.train.class_weights != "balanced":
         return {}
-    rows = read_at(run.spark, run.lake, table, version)
+    rows = opened.read(table)
     return class_counts(rows.where(F.col(split_column(rows.schema)) == split))
 
 
-def _snapshots(run: Run, table: str, version: int, splits: Sequence[str]) -> dict[str, Snapshot]:
+def _snapshots(opened: OpenedLake, table: str, splits: Sequence[str]) -> dict[str, Snapshot]:
     from pipelines.features.store import split_column
-    from pipelines.lake.snapshot import take_snapshot
 
-    place = run.lake.path(table)
-    column = split_column(read_at(run.spark, run.lake, table, version).schema)
-    found = {split: take_snapshot(place, version, {column: split}) for split in splits}
+    column = split_column(opened.read(table).schema)
+    found = {split: opened.snapshot(table, {column: split}) for split in splits}
     for split, snapshot in found.items():
         if snapshot.num_rows == 0:
             raise EmptySplit(
-                f"{table} at version {version} has no rows in the split '{split}'. "
+                f"{table} at version {opened.version(table)} has no rows in the split '{split}'. "
                 "Give `normalize.split` ranges that hold labelled rows, then run `normalize`."
             )
     return found

@@ -10,6 +10,7 @@ from pipelines.errors import EmptySplit, FeatureError, SettingsError, TrainingEr
 from pipelines.lake.catalog import Lake
 from pipelines.lake.read import read_at
 from pipelines.lake.write import replace_slice
+from pipelines.run import Versions
 from pipelines.runner import run_stage
 from tests.integration.train.conftest import TABLE
 
@@ -39,7 +40,7 @@ def test_a_batch_larger_than_the_training_split_is_refused(open_run, training_se
 
 def test_a_version_that_no_longer_exists_is_refused_before_ranks_start(open_run, training_set):
     run = open_run("gone")
-    run.resolve("train", lambda: {TABLE: 99, "gold.flights": 1})
+    run.resolve(Versions, "train", lambda: Versions({TABLE: 99, "gold.flights": 1}))
     with pytest.raises(VersionNotFound, match="99"):
         run_stage("train", run)
 
