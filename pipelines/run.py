@@ -8,11 +8,12 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from pipelines.config import Pipeline
+from pipelines.errors import LakeError
 from pipelines.lake import files
 from pipelines.lake.catalog import Lake
 from pipelines.lake.opened import OpenedLake
@@ -36,8 +37,18 @@ class Resolved:
 
     @classmethod
     def of(cls, plain: Mapping[str, Any]) -> Self:
-        """Return the record of what was stored; fields that another release had are left out."""
-        known = {one.name for one in fields(cls)}
+        """Return the record of what was stored; fields that another release had are left out.
+
+        Raises LakeError where a field is missing that has no default.
+        """
+        known = {one.name: one for one in fields(cls)}
+        without = [name for name, one in known.items() if one.default is MISSING]
+        if missing := sorted(set(without) - set(plain)):
+            raise LakeError(
+                f"what this run resolved at its start was stored by another release: it holds "
+                f"{', '.join(sorted(plain)) or 'nothing'}, and no {', '.join(missing)}. "
+                "Run the stage once more: it then looks the versions up anew."
+            )
         return cls(**{name: value for name, value in plain.items() if name in known})
 
     def plain(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pipelines.cleaning.batch import Bronze
+from pipelines.errors import LakeError
 from pipelines.features.due import Found
 from pipelines.run import Resolved, Versions
 from pipelines.stages import clean, monitor, promote, score
@@ -45,3 +46,9 @@ def test_a_note_of_a_release_before_a_field_has_none_and_a_newer_ones_field_is_l
     old = {name: value for name, value in STORED[1][1].items() if name != "after"}
     assert Found.of(old).after is None
     assert score._Resolved.of({**STORED[4][1], "more": 1}) == score._Resolved.of(STORED[4][1])
+
+
+@pytest.mark.parametrize("kind", [Found, promote._Resolved, score._Resolved, monitor._Resolved])
+def test_a_note_that_lacks_what_is_needed_is_said_with_the_way_on(kind):
+    with pytest.raises(LakeError, match=r"it holds other, and no .*Run the stage once more"):
+        kind.of({"other": 1})
