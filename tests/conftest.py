@@ -34,6 +34,15 @@ os.environ.setdefault(
 for _number in (1, 2, 3):
     os.environ[f"TIDEMILL_SECRET_K{_number}"] = f"a key of the tests alone, number {_number}"
 
+try:
+    from hypothesis import settings as examples
+except ImportError:
+    pass  # Airflow's environment has none, and no test there makes inputs up
+else:
+    # How long an example takes tells how busy the machine is, and nothing of the code.
+    examples.register_profile("untimed", deadline=None)
+    examples.load_profile("untimed")
+
 
 # Tests of these folders share what took long to make, so one process runs a folder's tests.
 _SHARED = (
