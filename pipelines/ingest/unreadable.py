@@ -15,6 +15,8 @@ DAMAGED = "damaged: "
 
 # What a failed read is called, by Spark and by what a job's failure quotes.
 _FAILED_READ = re.compile(r"FAILED_READ_FILE|PATH_NOT_FOUND|CANNOT_READ_FILE_FOOTER|BadFile: ")
+# Of a footer that it can't read Spark tells nothing but the error of the library that tried.
+_OF_PARQUET = re.compile(r"\bparquet\b.*(?<!Encoding)Exception")
 _FINDING = re.compile(r"BadFile: (.+)")
 """What a reader in Python says of a file it can't read."""
 # It may be there, allowed or answer another time; anything else lies in the bytes.
@@ -41,8 +43,8 @@ def reason_of(error: BaseException) -> str:
 
 def is_failed_read(error: BaseException) -> bool:
     """Tell whether a Spark job failed because a file could not be read."""
-    return any(_FAILED_READ.search(said) for _, said in _causes(error)) or bool(
-        _FAILED_READ.search(str(error))
+    return bool(_FAILED_READ.search(str(error))) or any(
+        _FAILED_READ.search(said) or _OF_PARQUET.search(name) for name, said in _causes(error)
     )
 
 

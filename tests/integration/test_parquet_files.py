@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import random
 from decimal import Decimal
 
 import pandas as pd
@@ -181,3 +182,32 @@ def test_types_that_other_writers_have(place):
     ]
     assert place.rows("t2", "a", "_source_file") == [(2, "t2/2.parquet")]
     assert outcomes["t2"].drifted == {"t2/2.parquet": "row labels of pandas left out"}
+
+
+def test_whatever_a_footer_says_its_file_alone_is_put_aside(place):
+    """A byte of each is another one: no checksum tells, and libraries differ in what they take."""
+    whole = place.landing / "whole.parquet"
+    table = pa.table({"a": list(range(9)), "b": [f"text {n}" for n in range(9)]})
+    put(place, "whole.parquet", table)
+    content = whole.read_bytes()
+    whole.unlink()
+    begin = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+    dice = random.Random(7)
+    place.sources = {"bent": source("bent", "a", "b")}
+    (place.landing / "bent").mkdir()
+    bent = {0: content}
+    for number in range(1, 40):
+        changed = bytearray(content)
+        changed[dice.randrange(begin, len(content) - 8)] = dice.randrange(256)
+        bent[number] = bytes(changed)
+    for number, one in bent.items():
+        place.put(f"bent/{number:02}.parquet", one)
+
+    outcome = place.ingest()["bent"]
+    assert outcome.rejected
+    assert "bent/00.parquet" not in outcome.rejected
+    assert outcome.files == len(bent)
+    rows = place.table("bent").groupBy("_source_file").count().collect()
+    assert not {row["_source_file"] for row in rows} & set(outcome.rejected)
+    assert sum(row["count"] for row in rows) == outcome.rows == outcome.records
+    assert place.ingest()["bent"].files == 0
