@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from pipelines.features.spec import FeatureSpec, FittedCategory, FittedNumeric
+from pipelines.encoding.kinds.category import FittedCategory
+from pipelines.encoding.kinds.numeric import FittedNumeric
+from pipelines.encoding.spec import FeatureSpec
 from pipelines.registry.bundle import Bundle
 
 SPEC = FeatureSpec(

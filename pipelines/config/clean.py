@@ -9,12 +9,12 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from pipelines.config.base import Names, Settings
 from pipelines.config.date_patterns import check_pattern
 from pipelines.config.names import TableName
 from pipelines.config.sql_text import Expression
 from pipelines.config.table_rules import TableRule
 from pipelines.errors import nearest
+from pipelines.settings import Names, Settings
 
 Severity = Literal["warn", "quarantine", "fail"]
 

@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from pipelines.config.base import Names, Settings
 from pipelines.config.names import PathBelow, TableName
 from pipelines.config.sql_text import Expression
 from pipelines.config.table_rules import TableRule
 from pipelines.errors import nearest
+from pipelines.settings import Names, Settings
 
 
 def _as_pairs(value: Any) -> Any:

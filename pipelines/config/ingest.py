@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from pipelines.config.base import Settings, known_zone
 from pipelines.config.column_names import QUARANTINE_S_OWN, column_name, column_names
 from pipelines.config.names import PathBelow, TableName
 from pipelines.config.reader_options import check_options
+from pipelines.settings import Settings, known_zone
 
 _DATABASES = (
     "postgresql",

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from pipelines.config.base import Settings
+from pipelines.settings import Settings
 
 
 class Optimizer(Settings):

@@ -8,7 +8,6 @@ from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
-from pipelines.config.base import Settings, known_zone
 from pipelines.config.clean import Clean
 from pipelines.config.column_names import with_columns_of_headers
 from pipelines.config.featurize import Featurize
@@ -24,6 +23,7 @@ from pipelines.config.serve import Serve
 from pipelines.config.table_rules import References
 from pipelines.config.train import Promote, Train
 from pipelines.errors import nearest
+from pipelines.settings import Settings, known_zone
 
 
 class Pipeline(Settings):

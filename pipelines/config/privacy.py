@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from pipelines.config.base import Settings
 from pipelines.errors import nearest
+from pipelines.settings import Settings
 
 if TYPE_CHECKING:
     from pipelines.config.clean import Clean

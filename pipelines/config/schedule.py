@@ -6,7 +6,7 @@ import datetime as dt
 
 from pydantic import Field
 
-from pipelines.config.base import Settings
+from pipelines.settings import Settings
 
 
 class Schedule(Settings):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
-from pipelines.config.base import Settings
 from pipelines.config.names import TableName
+from pipelines.settings import Settings
 
 PREDICTION_COLUMNS = (
     *("scoring_date", "prediction", "predicted_class", "probabilities", "model_name"),

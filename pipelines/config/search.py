@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from pipelines.config.base import Settings
+from pipelines.settings import Settings
 
 _DRAWS = 50
 """Draws per trial wanted, in the hope of one that has not been drawn before."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from pipelines.config.base import Settings
+from pipelines.settings import Settings
 
 
 class Serve(Settings):

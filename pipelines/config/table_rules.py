@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pipelines.config.base import Names, Settings
+from pipelines.settings import Names, Settings
 
 Scope = Literal["new_rows", "table"]
 

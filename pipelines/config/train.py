@@ -7,11 +7,11 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from pipelines.config.base import Settings
 from pipelines.config.losses import METRICS, MONITORS, Loss, Task, is_higher_better, task_of
 from pipelines.config.optimizer import Optimizer
 from pipelines.config.search import Search
 from pipelines.errors import nearest
+from pipelines.settings import Settings
 
 _NOT_SEARCHED = (
     # These would change what trials are judged by ...

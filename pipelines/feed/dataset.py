@@ -139,7 +139,7 @@ def _with_images(plan: RankPlan, columns: FeedColumns, threads: int) -> Callable
     """Return the function of an element that decodes its images."""
     import tensorflow as tf
 
-    from pipelines.features.images import EXPECTED, decode
+    from pipelines.encoding.images import EXPECTED, decode
 
     where = f"{plan.table} at version {plan.version}"
 

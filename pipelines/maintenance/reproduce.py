@@ -136,7 +136,7 @@ def _check_possible(
 
 
 def _train(run: Run, bundle: Bundle, snapshots: Mapping[str, Snapshot], folder: str) -> Trained:
-    from pipelines.features.spec import FeatureSpec
+    from pipelines.encoding.spec import FeatureSpec
     from pipelines.training.launcher import Ranks, launch
     from pipelines.training.models import check_model
     from pipelines.training.trials import Data, alone

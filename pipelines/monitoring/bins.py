@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipelines.encoding.sql import as_double, as_text, present
 from pipelines.errors import LakeError
-from pipelines.features.to_sql import as_double, as_text, present
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pipelines.config.normalize import DateSplit, HashSplit, Split
+from pipelines.encoding.spec import FeatureSpec
+from pipelines.encoding.to_sql import check_raw_columns
 from pipelines.errors import BundleError, FeatureError, VersionNotFound
-from pipelines.features.spec import FeatureSpec
-from pipelines.features.to_sql import check_raw_columns
 from pipelines.lake.catalog import Table
 from pipelines.lake.read import missing_files, read_at
 from pipelines.monitoring.bins import Counts, check_counts, count_bins, fit_binnings
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-WITHOUT_DRIFT = ("array", "sequence", "image")
-"""Kinds of features that have no bins."""
 _RETRAIN = "Train again (`tidemill normalize`, `train`, `promote`)"
 
 
@@ -101,8 +99,8 @@ def _compared(
     num_rows: Mapping[str, int],
 ) -> Drifts:
     limits = run.pipeline.monitor.drift
-    kinds = {one.column: one.kind for one in spec.features if one.kind not in WITHOUT_DRIFT}
-    numeric = [name for name, kind in kinds.items() if kind in ("numeric", "cyclical")]
+    kinds = {one.column: one.drift for one in spec.features if one.drift is not None}
+    numeric = [name for name, kind in kinds.items() if kind == "number"]
     categories = [name for name in kinds if name not in numeric]
     binnings = fit_binnings(next(iter(sides.values())), numeric, categories, limits.bins)
     found: list[Mapping[str, Counts]] = []
@@ -147,7 +145,7 @@ def trained_by(bundle: Bundle) -> DateSplit | HashSplit:
 
 def _trained(run: Run, table: Table, bundle: Bundle, spec: FeatureSpec) -> DataFrame | None:
     """Return the features a model was trained on, or None where the lake has not all of them."""
-    from pipelines.features.split import split_conditions
+    from pipelines.training_set.split import split_conditions
 
     in_training = split_conditions(trained_by(bundle), spec.key, spec.date)["train"]
     try:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipelines.config.losses import Task
-from pipelines.features.spec import FeatureSpec
-from pipelines.features.to_sql import check_raw_columns, to_sql
+from pipelines.encoding.spec import FeatureSpec
+from pipelines.encoding.to_sql import check_raw_columns, to_sql
 from pipelines.scoring.workers import OUTPUTS, Job, ScoredInput, model_key, score_batches
 
 if TYPE_CHECKING:

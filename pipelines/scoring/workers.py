@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from pipelines.encoding.images import EXPECTED, decode
 from pipelines.errors import ScoringError
-from pipelines.features.images import EXPECTED, decode
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pipelines.encoding.raw import base_type, element_type
+from pipelines.encoding.spec import FeatureSpec
 from pipelines.errors import PredictionError, nearest
-from pipelines.features.spec import FeatureSpec, base_type, element_type
 
 Array = npt.NDArray[Any]
 Columns = Mapping[str, Sequence[Any]]

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.config.losses import Task, task_of
+from pipelines.encoding.spec import FeatureSpec
+from pipelines.encoding.to_keras import to_keras
 from pipelines.errors import PredictionError
-from pipelines.features.spec import FeatureSpec
-from pipelines.features.to_keras import to_keras
 from pipelines.serving.columns import RawColumn, by_column, encode, raw_columns
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipelines.config.losses import Task, task_of
+from pipelines.encoding.spec import FeatureSpec
 from pipelines.errors import ScoringError
 from pipelines.features.grain import by_feature_date, joined
-from pipelines.features.spec import FeatureSpec
 from pipelines.lake import files
 from pipelines.lake.catalog import Table
 from pipelines.lake.read import latest_version
@@ -23,7 +23,7 @@ from pipelines.lake.write import replace_slice
 from pipelines.monitoring import performance as performing
 from pipelines.monitoring import quality
 from pipelines.monitoring.retrain import reasons_to_retrain
-from pipelines.monitoring.since_training import WITHOUT_DRIFT, drift_since_training
+from pipelines.monitoring.since_training import drift_since_training
 from pipelines.registry.calibration import constant_guess, doubts
 from pipelines.run import Resolved, Run, StageResult, Stopwatch
 
@@ -75,7 +75,7 @@ def run(run: Run) -> StageResult:
     overall = judged.overall
     spec = FeatureSpec.from_json(bundle.feature_spec)
     drifts = drift_since_training(run, bundle, spec, features, (first, last))
-    left_out = [feature.name for feature in spec.features if feature.kind in WITHOUT_DRIFT]
+    left_out = [feature.name for feature in spec.features if feature.drift is None]
     checks = quality.checks(run, opened)
     test = bundle.evaluation.get("metrics", {})
     retrain = reasons_to_retrain(

@@ -14,14 +14,25 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pipelines.config import Pipeline
+from pipelines.encoding.fit import fit
+from pipelines.encoding.spec import FORMAT_VERSION, FeatureSpec
 from pipelines.errors import SettingsError
-from pipelines.features import folds
-from pipelines.features.census import Columns, refuse_empty_splits
-from pipelines.features.fit import fit
-from pipelines.features.layout import row_groups
-from pipelines.features.spec import FORMAT_VERSION, FeatureSpec
-from pipelines.features.split import split_conditions
-from pipelines.features.store import (
+from pipelines.lake.read import latest_version, read_at, table_exists
+from pipelines.lake.write import replace_slice
+from pipelines.run import Run, StageResult, Stopwatch, Versions
+from pipelines.training_set import folds
+from pipelines.training_set.census import Columns, refuse_empty_splits
+from pipelines.training_set.layout import row_groups
+from pipelines.training_set.rows import (
+    check_columns,
+    check_images,
+    count_and_plan,
+    in_files,
+    training_rows,
+    transform,
+)
+from pipelines.training_set.split import split_conditions
+from pipelines.training_set.store import (
     READ_KEY,
     SPEC_KEY,
     SPLIT_KEY,
@@ -30,17 +41,6 @@ from pipelines.features.store import (
     save_spec,
     spec_name,
 )
-from pipelines.features.training_set import (
-    check_columns,
-    check_images,
-    count_and_plan,
-    in_files,
-    training_rows,
-    transform,
-)
-from pipelines.lake.read import latest_version, read_at, table_exists
-from pipelines.lake.write import replace_slice
-from pipelines.run import Run, StageResult, Stopwatch, Versions
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

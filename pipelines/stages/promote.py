@@ -159,7 +159,7 @@ def _test_rows(run: Run, candidate: Bundle) -> DataFrame:
     from pyspark.sql import functions as F
 
     from pipelines.features.grain import joined
-    from pipelines.features.store import split_column
+    from pipelines.training_set.store import split_column
 
     features = str(run.tables.features)
     table = str(candidate.manifest.get("training_set"))

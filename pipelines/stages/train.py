@@ -99,7 +99,7 @@ def _training_set(run: Run) -> str:
 
 def _look(run: Run) -> Versions:
     """Return the versions of the training set, its folds, and the features it was made from."""
-    from pipelines.features.store import made_from
+    from pipelines.training_set.store import made_from
 
     table = _training_set(run)
     version = latest_version(run.spark, run.lake, table, f"normalize {run.pipeline.name}")
@@ -109,8 +109,8 @@ def _look(run: Run) -> Versions:
 
 def _look_at_folds(run: Run, training_set: StructType) -> dict[str, int]:
     """Return the version of the folds, which must be those of this training set."""
-    from pipelines.features.folds import folds_name
-    from pipelines.features.store import named_spec
+    from pipelines.training_set.folds import folds_name
+    from pipelines.training_set.store import named_spec
 
     num_folds = run.pipeline.train.folds
     if num_folds is None:
@@ -128,13 +128,13 @@ def _look_at_folds(run: Run, training_set: StructType) -> dict[str, int]:
 
 
 def _train(run: Run, opened: OpenedLake, watch: Stopwatch) -> Bundle:
-    from pipelines.features.store import load_spec
     from pipelines.registry.bundle import Bundle
     from pipelines.registry.record import manifest
     from pipelines.training.labels import check_labels
     from pipelines.training.models import check_model
     from pipelines.training.models.probe import check_own_model
     from pipelines.training.trials import Data, alone
+    from pipelines.training_set.store import load_spec
 
     settings, name = run.pipeline.train, run.pipeline.name
     table, tables = _training_set(run), dict(opened.versions)
@@ -217,13 +217,12 @@ def _judge(run: Run, whole: Data, folds: list[Data]) -> tuple[Train, dict[str, A
 
 
 def _folds(run: Run, opened: OpenedLake) -> list[Data]:
-    from pipelines.features.folds import (
+    from pipelines.training_set.folds import (
         describe_folds,
         train_split,
         validation_split,
     )
-    from pipelines.features.store import load_fold_spec
-    from pipelines.training.trials import Data
+    from pipelines.training_set.store import load_fold_spec
 
     num_folds, normalize = run.pipeline.train.folds, run.pipeline.normalize
     if num_folds is None:
@@ -245,8 +244,8 @@ def _class_counts(run: Run, opened: OpenedLake, table: str, split: str) -> dict[
     """Return the rows of each class in a split; none where no weight depends on them."""
     from pyspark.sql import functions as F
 
-    from pipelines.features.store import split_column
     from pipelines.training.labels import class_counts
+    from pipelines.training_set.store import split_column
 
     if run.pipeline.train.class_weights != "balanced":
         return {}
@@ -255,7 +254,7 @@ def _class_counts(run: Run, opened: OpenedLake, table: str, split: str) -> dict[
 
 
 def _snapshots(opened: OpenedLake, table: str, splits: Sequence[str]) -> dict[str, Snapshot]:
-    from pipelines.features.store import split_column
+    from pipelines.training_set.store import split_column
 
     column = split_column(opened.read(table).schema)
     found = {split: opened.snapshot(table, {column: split}) for split in splits}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pipelines.config.train import Train
-from pipelines.features.spec import ModelInput
+from pipelines.encoding.kind import ModelInput
 
 if TYPE_CHECKING:
     from pipelines.feed.plan import EpochPlan, RankPlan

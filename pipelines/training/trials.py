@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from pipelines.config.train import Train
+from pipelines.encoding.kind import ModelInput
 from pipelines.errors import NotFiniteLoss, SettingsError
-from pipelines.features.spec import ModelInput
 from pipelines.own_code import OwnCode, own_code
 from pipelines.registry.folder import Folder
 from pipelines.training.checkpoint import Checkpoints

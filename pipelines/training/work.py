@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipelines.config.train import Train
-from pipelines.features.spec import ModelInput
+from pipelines.encoding.kind import ModelInput
 from pipelines.own_code import OwnCode, using
 from pipelines.registry.provenance import cpu
 from pipelines.training.checkpoint import Checkpoints

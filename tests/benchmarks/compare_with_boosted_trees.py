@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from pipelines.config import Pipeline
-    from pipelines.features.spec import FeatureSpec
+    from pipelines.encoding.spec import FeatureSpec
     from pipelines.run import Run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -132,7 +132,7 @@ def champion_and_rows(run: Run) -> tuple[pd.DataFrame, FeatureSpec, pd.DataFrame
     """
     from pyspark.sql import functions as F
 
-    from pipelines.features.spec import FeatureSpec
+    from pipelines.encoding.spec import FeatureSpec
     from pipelines.registry.bundle import load_bundle
     from pipelines.registry.champion import champion
     from pipelines.scoring.batch import predict
@@ -159,8 +159,8 @@ def labelled(run: Run, tables: dict[str, int]) -> tuple[str, int, DataFrame]:
     """Return the features with a label, `_split`, `_day` and a text `_row` that names each row."""
     from pyspark.sql import functions as F
 
-    from pipelines.features.store import made_from
     from pipelines.lake.read import read_at
+    from pipelines.training_set.store import made_from
 
     settings = run.pipeline
     table = f"gold.{settings.featurize.table}"

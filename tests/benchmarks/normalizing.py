@@ -79,9 +79,10 @@ def make(path: str, rows: int) -> None:
 
 def ours(raw: Any) -> None:
     """Fit with two queries, transform with one select."""
-    from pipelines.config.normalize import Category, Numeric
-    from pipelines.features.fit import fit
-    from pipelines.features.to_sql import to_sql
+    from pipelines.encoding.fit import fit
+    from pipelines.encoding.kinds.category import Category
+    from pipelines.encoding.kinds.numeric import Numeric
+    from pipelines.encoding.to_sql import to_sql
 
     features = {name: Numeric() for name in NUMBERS}
     features |= {name: Category(kind="category") for name in CATEGORIES}  # type: ignore[misc]

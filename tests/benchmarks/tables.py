@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipelines.config.normalize import Normalize
-from pipelines.features.spec import ModelInput
+from pipelines.encoding.kind import ModelInput
 
 GROUP_ROWS: int = Normalize.model_fields["row_group_rows"].default
 FILE_ROWS: int = Normalize.model_fields["file_rows"].default

@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines.features.spec import FeatureSpec, FittedCategory, FittedNumeric
+from pipelines.encoding.kinds.category import FittedCategory
+from pipelines.encoding.kinds.numeric import FittedNumeric
+from pipelines.encoding.spec import FeatureSpec
 from tests.benchmarks.compare_with_boosted_trees import aucs, bootstrap, compare
 
 SPEC = FeatureSpec(

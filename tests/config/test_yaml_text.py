@@ -7,12 +7,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pipelines.config.base import Settings
 from pipelines.config.document import read_document
 from pipelines.config.load import decode
 from pipelines.config.problems import settings_error
 from pipelines.config.yaml_text import MOST_CHARACTERS
 from pipelines.errors import SettingsError
+from pipelines.settings import Settings
 
 FILE = "conf/shop/pipeline.yml"
 WORDS = ("y", "n", "yes", "no", "on", "off", "true", "null", "Null", "NO", ".nan", "-.inf", "1e3")

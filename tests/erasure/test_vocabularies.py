@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pipelines.encoding.kinds.category import FittedCategory
+from pipelines.encoding.kinds.numeric import FittedNumeric
+from pipelines.encoding.kinds.sequence import FittedSequence
+from pipelines.encoding.spec import FeatureSpec
 from pipelines.erasure.record import Record
 from pipelines.erasure.subject import Subject
 from pipelines.erasure.vocabularies import vocabularies_holding
-from pipelines.features.spec import FeatureSpec, FittedCategory, FittedNumeric, FittedSequence
 from pipelines.privacy.keys import pseudonym
 from pipelines.registry.folder import Folder
 

@@ -7,11 +7,11 @@ import datetime as dt
 import pytest
 
 from pipelines.features.grain import by_feature_date, joined
-from pipelines.features.store import SPLIT_KEY
 from pipelines.lake.read import latest_version
 from pipelines.lake.write import replace_slice
 from pipelines.registry.bundle import Bundle
 from pipelines.stages.promote import _test_rows
+from pipelines.training_set.store import SPLIT_KEY
 
 pytestmark = pytest.mark.spark
 

@@ -15,7 +15,7 @@ from pipelines.feed.plan import plan_epoch, plan_evaluation
 from pipelines.feed.reader import PetastormReader
 from pipelines.lake.snapshot import take_snapshot
 from pipelines.training.rank import describe
-from tests.features.pictures import encoded, pattern
+from tests.encoding.pictures import encoded, pattern
 from tests.feed.tables import delete_rows
 
 ARRAY, SEQUENCE, IMAGE = Shaped("curve", (3,)), Shaped("words", (2,)), Shaped("file", (4, 5, 1))

@@ -13,11 +13,11 @@ from pipelines.config.featurize import Featurize
 from pipelines.config.load import load_pipeline
 from pipelines.config.normalize import Normalize
 from pipelines.errors import EmptySplit, FeatureError, SettingsError, TableNotFound
-from pipelines.features.split import key_hash
-from pipelines.features.store import load_fold_spec, load_spec, split_column
 from pipelines.lake.read import latest_version, read_at
 from pipelines.run import Run
 from pipelines.stages import normalize
+from pipelines.training_set.split import key_hash
+from pipelines.training_set.store import load_fold_spec, load_spec, split_column
 
 pytestmark = pytest.mark.spark
 

@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 from pyspark.errors import PythonException
 
+from pipelines.encoding.kinds.array import FittedArray
+from pipelines.encoding.kinds.image import FittedImage
+from pipelines.encoding.kinds.sequence import FittedSequence
+from pipelines.encoding.spec import FeatureSpec
 from pipelines.errors import FeatureError
-from pipelines.features.spec import FeatureSpec, FittedArray, FittedImage, FittedSequence
 from pipelines.registry.bundle import Bundle
 from pipelines.scoring.batch import Provenance, predict, prediction_rows
-from tests.features.pictures import encoded
+from tests.encoding.pictures import encoded
 
 pytestmark = [pytest.mark.spark, pytest.mark.tensorflow]
 DAY = dt.date(2013, 12, 1)

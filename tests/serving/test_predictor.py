@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from pipelines.config.normalize import Feature
+from pipelines.encoding.fit import fit
+from pipelines.encoding.kinds import Feature
 from pipelines.errors import PredictionError
-from pipelines.features.fit import fit
 from pipelines.registry.bundle import Bundle
 from pipelines.scoring.batch import Provenance, predict, prediction_rows
 from pipelines.serving.predictor import Predictor, said
-from tests.features.pictures import encoded
-from tests.features.test_agreement import FEATURES, SCHEMA, random_row
+from tests.encoding.pictures import encoded
+from tests.encoding.test_agreement import FEATURES, SCHEMA, random_row
 
 pytestmark = pytest.mark.tensorflow
 AT = dt.datetime(2013, 12, 2)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.features.spec import ModelInput
+from pipelines.encoding.kind import ModelInput
 
 LENGTH, SIDE, VALUES, CLASSES = 5, 6, 6, 3
 TABULAR = [

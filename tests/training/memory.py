@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pipelines.config.train import Train
-from pipelines.features.spec import ModelInput
+from pipelines.encoding.kind import ModelInput
 from pipelines.training.collective import SingleProcess
 from pipelines.training.labels import class_weights
 from pipelines.training.rank import Rank

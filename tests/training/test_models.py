@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipelines.encoding.kind import ModelInput
 from pipelines.errors import SettingsError, TrainingError
-from pipelines.features.spec import ModelInput
 from tests.training.memory import INPUTS, some_rows
 
 pytestmark = pytest.mark.tensorflow

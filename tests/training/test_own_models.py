@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from pipelines.config.train import Train
+from pipelines.encoding.kind import ModelInput
 from pipelines.errors import BundleError, TidemillError, TrainingError
-from pipelines.features.spec import ModelInput
 from pipelines.own_code import own_code, using
 from pipelines.registry.bundle import load_bundle
 from tests.training.own import LAYERS, NET, write

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pipelines.encoding.kind import ModelInput
 from pipelines.errors import SettingsError
-from pipelines.features.spec import ModelInput
 from tests.training.kinds import IMAGE, INPUTS, OPTIONS, STEPS, TABULAR, rows_of_all_kinds
 
 pytestmark = pytest.mark.tensorflow

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.encoding.kind import ModelInput
 from pipelines.errors import PlanError, SchemaError
-from pipelines.features.spec import ModelInput
 from pipelines.lake.snapshot import take_snapshot
 from pipelines.training.rows import FeedRows
 from tests.training.delta import SPLITS, write_training_set

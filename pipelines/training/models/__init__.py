@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from pipelines.encoding.kind import ModelInput
 from pipelines.errors import SettingsError, TrainingError, nearest
-from pipelines.features.spec import ModelInput
 from pipelines.training.models.inputs import ModelInputs
 from pipelines.training.precision import computing_in
 

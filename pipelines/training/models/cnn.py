@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from pipelines.config.base import Settings
 from pipelines.errors import SettingsError
+from pipelines.settings import Settings
 from pipelines.training.models.inputs import ModelInputs
 from pipelines.training.models.parts import (
     EmbeddingOptions,
@@ -24,7 +24,7 @@ from pipelines.training.models.parts import (
 if TYPE_CHECKING:
     import keras
 
-    from pipelines.features.spec import ModelInput
+    from pipelines.encoding.kind import ModelInput
 
 
 class Augment(Settings):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.config.losses import Task
-from pipelines.features.spec import ModelInput
+from pipelines.encoding.kind import ModelInput
 from pipelines.training.models.inputs import ModelInputs, input_names
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipelines.encoding.kind import ModelInput
 from pipelines.errors import TrainingError
-from pipelines.features.spec import ModelInput
 
 if TYPE_CHECKING:
     import keras

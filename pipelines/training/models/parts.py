@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from pipelines.config.base import Settings
 from pipelines.errors import SettingsError, nearest
+from pipelines.settings import Settings
 from pipelines.training.models.inputs import ModelInputs
 
 if TYPE_CHECKING:
-    from pipelines.features.spec import ModelInput
+    from pipelines.encoding.kind import ModelInput
 
 Initializer = Literal[
     "glorot_uniform", "glorot_normal", "xavier_uniform", "xavier_normal", "he_uniform", "he_normal"

@@ -22,8 +22,8 @@ import numpy as np
 
 from pipelines import errors, stopping
 from pipelines.config.train import Train
+from pipelines.encoding.kind import ModelInput
 from pipelines.errors import TidemillError, TrainingError
-from pipelines.features.spec import ModelInput
 from pipelines.own_code import OwnCode, is_installed, own_code, using
 from pipelines.training.models.inputs import ModelInputs
 

@@ -29,7 +29,7 @@ from pipelines.training.models.parts import (
 if TYPE_CHECKING:
     import keras
 
-    from pipelines.features.spec import ModelInput
+    from pipelines.encoding.kind import ModelInput
 
 
 class TransformerOptions(Options):

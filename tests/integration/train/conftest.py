@@ -108,10 +108,10 @@ def trained(training_set, open_run):
 @pytest.fixture
 def launched(spark, lake, training_set):
     """A function that launches ranks and gives rank 0's `Trained`."""
-    from pipelines.features.store import load_spec
     from pipelines.training.launcher import Ranks, launch
     from pipelines.training.rows import FeedRows
     from pipelines.training.work import Work, train_rank
+    from pipelines.training_set.store import load_spec
 
     spec = load_spec(spark, lake, "flights", "gold.flights_training", training_set)
 

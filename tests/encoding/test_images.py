@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
-from pipelines.features.images import decode
-from pipelines.features.spec import FeatureSpec, FittedImage
-from tests.features.pictures import encoded, pattern
+from pipelines.encoding.images import decode
+from pipelines.encoding.kinds.image import FittedImage
+from pipelines.encoding.spec import FeatureSpec
+from tests.encoding.pictures import encoded, pattern
 
 pytestmark = pytest.mark.tensorflow
 GOOD = [encoded(pattern(n)) for n in range(5)]
@@ -56,7 +57,7 @@ def test_no_rows_give_no_images() -> None:
 def test_a_feature_model_takes_image_files() -> None:
     import tensorflow as tf
 
-    from pipelines.features.to_keras import to_keras
+    from pipelines.encoding.to_keras import to_keras
 
     picture = FittedImage(
         name="picture", column="file", raw_type="binary", height=4, width=5, channels=1

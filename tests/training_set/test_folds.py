@@ -4,7 +4,7 @@ import pytest
 
 from pipelines.config.normalize import DateSplit, HashSplit
 from pipelines.errors import EmptySplit, FeatureError
-from pipelines.features.folds import (
+from pipelines.training_set.folds import (
     FOLD_SPLIT,
     copies,
     describe_folds,
@@ -63,7 +63,7 @@ def test_by_date_each_fold_learns_only_from_days_before_those_that_judge_it(spar
 def test_by_hash_each_row_outside_the_test_split_judges_one_fold_and_trains_the_others(
     spark,
 ) -> None:
-    from pipelines.features.split import split_conditions
+    from pipelines.training_set.split import split_conditions
 
     rows = spark.range(600).selectExpr("CAST(NULL AS DATE) AS day", "CAST(id AS INT) AS id")
     test = rows.where(split_conditions(BY_HASH, ("id",), "day")["test"]).collect()

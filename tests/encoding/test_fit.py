@@ -4,11 +4,11 @@ import re
 import pytest
 from pydantic import TypeAdapter
 
-from pipelines.config.normalize import Feature, Numeric
+from pipelines.encoding.fit import fit
+from pipelines.encoding.kinds import Feature
+from pipelines.encoding.spec import FeatureSpec
+from pipelines.encoding.statistics import ColumnStatistics, scaling
 from pipelines.errors import EmptySplit, FeatureError
-from pipelines.features.fit import fit
-from pipelines.features.spec import FeatureSpec
-from pipelines.features.statistics import ColumnStatistics, scaling
 
 NAN, INFINITY = math.nan, math.inf
 
@@ -181,7 +181,7 @@ def test_arrays_of_nothing_become_zero_and_infinity_is_refused(spark) -> None:
 
 
 def test_each_column_is_read_once(spark, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("pipelines.features.fit_query._COLUMNS_AT_A_TIME", 2)
+    monkeypatch.setattr("pipelines.encoding.fit_query._COLUMNS_AT_A_TIME", 2)
     numbers = [f"id * {index} + 0.5D AS x{index}" for index in range(5)]
     spark.range(100).selectExpr(
         "id", *numbers, "concat('c', id % 3) AS c", "array(id, 1) AS xs", "array('a', 'b') AS ws"
@@ -277,7 +277,7 @@ def test_an_image_is_a_binary_column(spark) -> None:
 
 
 def test_a_boundless_vocabulary_is_refused(rows, monkeypatch) -> None:
-    monkeypatch.setattr("pipelines.features.fit.MAX_VOCABULARY", 2)
+    monkeypatch.setattr("pipelines.encoding.fit.MAX_VOCABULARY", 2)
 
     with pytest.raises(FeatureError, match=r"'carrier' has more than 2 values\. Set `max_size`"):
         fitted(rows, carrier={"kind": "category"})
@@ -287,5 +287,5 @@ def test_digits_that_depend_on_the_order_of_sums_are_dropped() -> None:
     one = ColumnStatistics(2, mean=1000.1234567890123, std=0.12345678901234567, min=0.0, max=2e3)
     two = ColumnStatistics(2, mean=1000.1234567890125, std=0.12345678901234569, min=0.0, max=2e3)
 
-    assert scaling("x", Numeric(), one) == scaling("x", Numeric(), two)
-    assert scaling("x", Numeric(), one).center == 1000.123456789
+    assert scaling("x", "standard", "mean", one) == scaling("x", "standard", "mean", two)
+    assert scaling("x", "standard", "mean", one).center == 1000.123456789

@@ -6,7 +6,6 @@ import logging
 import math
 from dataclasses import dataclass
 
-from pipelines.config.normalize import Numeric, NumericArray
 from pipelines.errors import FeatureError
 
 logger = logging.getLogger(__name__)
@@ -42,18 +41,25 @@ class Scaling:
 ALL_MISSING = Scaling(center=0.0, spread=0.0, missing=0.0)
 
 
-def needed_statistics(settings: Numeric | NumericArray) -> set[str]:
+def needed_statistics(scale: str, impute: str | float) -> frozenset[str]:
     """Return which of `moments`, `range`, `quartiles` scaling and imputation ask for."""
     of_scale = {"standard": "moments", "minmax": "range", "robust": "quartiles", "none": ""}
     of_impute = {"mean": "moments", "median": "quartiles"}
-    needed = {of_scale[settings.scale], of_impute.get(str(settings.impute), "")} - {""}
+    needed = {of_scale[scale], of_impute.get(str(impute), "")} - {""}
     # A constant column is known by its range: a mean of equal values may be off by a last bit.
-    return needed | {"range"} if "moments" in needed else needed
+    return frozenset(needed | {"range"} if "moments" in needed else needed)
 
 
-def scaling(name: str, settings: Numeric | NumericArray, found: ColumnStatistics) -> Scaling:
+def scaling(
+    name: str,
+    scale: str,
+    impute: str | float,
+    found: ColumnStatistics,
+    takes_log: bool = False,
+) -> Scaling:
     """Return center, spread and the scaled value of a missing one.
 
+    `impute` as a number is in the raw column's unit, before log1p where the feature takes it.
     Raises FeatureError where a statistic is not finite (values near the largest double).
     """
     if found.count == 0:
@@ -66,12 +72,11 @@ def scaling(name: str, settings: Numeric | NumericArray, found: ColumnStatistics
         "minmax": (found.min or 0.0, (found.max or 0.0) - (found.min or 0.0)),
         "robust": (median, high - low),
         "none": (0.0, 1.0),
-    }[settings.scale]
-    if isinstance(settings.impute, str):
-        fill = {"mean": mean, "median": median, "zero": 0.0}[settings.impute]
+    }[scale]
+    if isinstance(impute, str):
+        fill = {"mean": mean, "median": median, "zero": 0.0}[impute]
     else:
-        takes_log = isinstance(settings, Numeric) and settings.log1p
-        fill = math.log1p(max(settings.impute, 0.0)) if takes_log else settings.impute
+        fill = math.log1p(max(impute, 0.0)) if takes_log else impute
     if not all(math.isfinite(value) for value in (center, spread, fill)):
         raise FeatureError(
             f"feature '{name}' can't be scaled: its statistics are not finite "
@@ -81,7 +86,7 @@ def scaling(name: str, settings: Numeric | NumericArray, found: ColumnStatistics
     if spread == 0:
         logger.warning(
             "feature '%s' has a spread of 0 (%s scaling) in the training split: it is 0.0 "
-            "everywhere", name, settings.scale,
+            "everywhere", name, scale,
         )  # fmt: skip
         return Scaling(center, 0.0, 0.0)
     return Scaling(center, spread, (fill - center) / spread)

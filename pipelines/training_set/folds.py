@@ -18,9 +18,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pipelines.config.normalize import DateSplit, HashSplit
+from pipelines.encoding.sql import quoted
 from pipelines.errors import EmptySplit, FeatureError
-from pipelines.features.split import key_hash, split_conditions
-from pipelines.features.to_sql import quoted
+from pipelines.training_set.split import key_hash, split_conditions
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -2,19 +2,16 @@ import json
 
 import pytest
 
+from pipelines.encoding.kind import ModelInput
+from pipelines.encoding.kinds.array import FittedArray
+from pipelines.encoding.kinds.category import FittedCategory
+from pipelines.encoding.kinds.cyclical import FittedCyclical
+from pipelines.encoding.kinds.hashed import FittedHashed
+from pipelines.encoding.kinds.image import FittedImage
+from pipelines.encoding.kinds.numeric import FittedNumeric
+from pipelines.encoding.kinds.sequence import FittedSequence
+from pipelines.encoding.spec import FeatureSpec, check_names
 from pipelines.errors import FeatureError
-from pipelines.features.spec import (
-    FeatureSpec,
-    FittedArray,
-    FittedCategory,
-    FittedCyclical,
-    FittedHashed,
-    FittedImage,
-    FittedNumeric,
-    FittedSequence,
-    ModelInput,
-    check_names,
-)
 
 DISTANCE = FittedNumeric(
     name="distance",

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from pipelines.encoding.images import EXPECTED, is_image_sql
+from pipelines.encoding.raw import NUMBER_TYPES, base_type
+from pipelines.encoding.spec import FeatureSpec
+from pipelines.encoding.sql import quoted
+from pipelines.encoding.to_sql import to_sql
 from pipelines.errors import FeatureError, nearest
-from pipelines.features.census import Census, Columns, has_label, take_census
-from pipelines.features.images import EXPECTED, is_image_sql
-from pipelines.features.layout import SMALLEST_BITS, FilePlan, lay_out, more_bits, plan_files
-from pipelines.features.spec import NUMBER_TYPES, FeatureSpec, FittedImage, base_type
-from pipelines.features.split import split_name
-from pipelines.features.to_sql import quoted, to_sql
+from pipelines.training_set.census import Census, Columns, has_label, take_census
+from pipelines.training_set.layout import SMALLEST_BITS, FilePlan, lay_out, more_bits, plan_files
+from pipelines.training_set.split import split_name
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -83,7 +85,7 @@ def check_images(
     It looks at the first bytes; a file that breaks off later is found where it is decoded.
     """
     for feature in spec.features:
-        if not isinstance(feature, FittedImage):
+        if feature.kind != "image":
             continue
         file = quoted(feature.column)
         key = ", ".join(quoted(name) for name in columns.grain)
@@ -113,7 +115,7 @@ def in_files(
     files: Sequence[FilePlan],
     bits: int,
 ) -> DataFrame:
-    """Add `_position` and lay the rows out as planned; see `features.layout`."""
+    """Add `_position` and lay the rows out as planned; see `training_set.layout`."""
     names: Mapping[str, str] = _kept_names(columns, spec)
     return lay_out(transformed, files, [names[name] for name in columns.grain], bits)
 

@@ -15,20 +15,12 @@ rounded to 17 binary digits, which bounds the memory they take.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
-from pipelines.config.normalize import (
-    Category,
-    Cyclical,
-    Feature,
-    Numeric,
-    NumericArray,
-    Sequence,
-)
-from pipelines.features.statistics import needed_statistics
-from pipelines.features.to_sql import as_double, as_text, double, kept, log1p, present, text
+from pipelines.encoding.kind import FeatureSettings, Numbers, Texts
+from pipelines.encoding.sql import present
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row
@@ -36,59 +28,59 @@ if TYPE_CHECKING:
 MAX_VOCABULARY = 100_000
 """A vocabulary without `max_size` may have so many values; it travels in every query plan."""
 _COLUMNS_AT_A_TIME = 8
-_Number = tuple[int, Numeric | Cyclical | NumericArray, str]
-"""Index, feature and raw double."""
 _SPLITTER = f"{2**36 + 1}D"
 """Veltkamp's: x * s - (x * s - x) keeps 53 - 36 = 17 binary digits of x."""
 
 
-def statistics(df: DataFrame, features: Mapping[str, Feature]) -> dict[str, Any]:
+def statistics(df: DataFrame, features: Mapping[str, FeatureSettings]) -> dict[str, Any]:
     """Return `num_rows` and each number's statistics, named `<statistic>_<feature's index>`.
 
     Doubles come as JSON has them: null is left out, NaN and Infinity are texts.
     """
-    numbers: list[_Number] = [
-        (index, feature, as_double(feature.column or name))
+    asked = [
+        (index, numbers)
         for index, (name, feature) in enumerate(features.items())
-        if isinstance(feature, Numeric | Cyclical)
+        if (numbers := feature.numbers(feature.column or name))
     ]
+    plain = [one for one in asked if one[1].elements is None]
     queries = [
-        _aggregated(df, numbers[first : first + _COLUMNS_AT_A_TIME], ["count(1) AS num_rows"])
-        for first in range(0, max(len(numbers), 1), _COLUMNS_AT_A_TIME)
+        _aggregated(df, plain[first : first + _COLUMNS_AT_A_TIME], ["count(1) AS num_rows"])
+        for first in range(0, max(len(plain), 1), _COLUMNS_AT_A_TIME)
     ]
-    for index, (name, feature) in enumerate(features.items()):
-        if isinstance(feature, NumericArray):
-            elements = kept(feature.column or name, feature.length, feature.keep)
-            queries.append(
-                _aggregated(
-                    df.selectExpr(f"explode({elements}) AS element"),
-                    [(index, feature, double("element"))],
-                )
-            )
+    queries += [
+        _aggregated(_exploded(df, numbers.elements), [(index, numbers)])
+        for index, numbers in asked
+        if numbers.elements is not None
+    ]
     rows = reduce(lambda one, other: one.union(other), queries).collect()
     return {name: value for row in rows for name, value in json.loads(row["json"]).items()}
 
 
+def _exploded(df: DataFrame, elements: str) -> DataFrame:
+    """Return a row `element` of each element of an array."""
+    return df.selectExpr(f"explode({elements}) AS element")
+
+
 def _aggregated(
     df: DataFrame,
-    numbers: list[_Number],
+    asked: list[tuple[int, Numbers]],
     aggregates: list[str] | None = None,
 ) -> DataFrame:
-    """Return a row with one JSON text of the statistics of numbers."""
+    """Return a row with one JSON text of the statistics of numbers, each with its index."""
     columns, aggregates = [], list(aggregates or [])
-    for index, feature, raw in numbers:
-        columns.append(f"abs({raw}) = CAST('Infinity' AS DOUBLE) AS infinite_{index}")
+    for index, numbers in asked:
+        columns.append(f"abs({numbers.raw}) = CAST('Infinity' AS DOUBLE) AS infinite_{index}")
         aggregates.append(f"count_if(infinite_{index}) AS infinite_{index}")
-        if not isinstance(feature, Cyclical):
-            takes_log = isinstance(feature, Numeric) and feature.log1p
-            value = log1p(raw) if takes_log else raw
-            columns.append(f"CASE WHEN {present(raw)} THEN {value} END AS x_{index}")
-            aggregates += _aggregates(index, needed_statistics(feature))
+        if numbers.value is not None:
+            columns.append(
+                f"CASE WHEN {present(numbers.raw)} THEN {numbers.value} END AS x_{index}"
+            )
+            aggregates += _aggregates(index, numbers.needed)
     # As JSON, doubles come back exactly, and all queries have the same one column.
     return df.selectExpr(*columns).selectExpr(f"to_json(struct({', '.join(aggregates)})) AS json")
 
 
-def _aggregates(index: int, needed: set[str]) -> list[str]:
+def _aggregates(index: int, needed: Collection[str]) -> list[str]:
     x = f"x_{index}"
     aggregates = [f"count({x}) AS count_{index}"]
     if "moments" in needed:
@@ -107,29 +99,24 @@ def rounded(x: str) -> str:
     return f"{x} * {_SPLITTER} - ({x} * {_SPLITTER} - {x})"
 
 
-def vocabularies(df: DataFrame, features: Mapping[str, Feature]) -> dict[int, list[str]]:
+def vocabularies(df: DataFrame, features: Mapping[str, FeatureSettings]) -> dict[int, list[str]]:
     """Return the values of each category and sequence by its index, the most frequent first.
 
     Bounded: at most `max_size` (or `MAX_VOCABULARY` + 1) values a feature.
     """
-    counted: dict[int, Category | Sequence] = {}
-    pairs, texts = [], []
-    for index, (name, feature) in enumerate(features.items()):
-        column = feature.column or name
-        match feature:
-            case Category():
-                counted[index] = feature
-                texts.append(f"{index}, {as_text(column)}")
-            case Sequence(buckets=None):
-                counted[index] = feature
-                elements = df.selectExpr(
-                    f"explode({kept(column, feature.length, feature.keep)}) AS element"
-                )
-                pairs.append(
-                    elements.selectExpr(f"{index} AS feature", f"{text('element')} AS value")
-                )
-    if texts:
-        pairs.append(df.selectExpr(f"stack({len(texts)}, {', '.join(texts)}) AS (feature, value)"))
+    counted = {
+        index: texts
+        for index, (name, feature) in enumerate(features.items())
+        if (texts := feature.texts(feature.column or name))
+    }
+    pairs = [
+        _exploded(df, asked.elements).selectExpr(f"{index} AS feature", f"{asked.text} AS value")
+        for index, asked in counted.items()
+        if asked.elements is not None
+    ]
+    plain = [f"{n}, {asked.text}" for n, asked in counted.items() if asked.elements is None]
+    if plain:
+        pairs.append(df.selectExpr(f"stack({len(plain)}, {', '.join(plain)}) AS (feature, value)"))
     if not pairs:
         return {}
     found: dict[int, list[str]] = {index: [] for index in counted}
@@ -138,7 +125,7 @@ def vocabularies(df: DataFrame, features: Mapping[str, Feature]) -> dict[int, li
     return found
 
 
-def _most_frequent(pairs: DataFrame, counted: Mapping[int, Category | Sequence]) -> list[Row]:
+def _most_frequent(pairs: DataFrame, counted: Mapping[int, Texts]) -> list[Row]:
     """Return rows with feature and value, each feature in the vocabulary's order."""
     limits = {index: one.max_size or MAX_VOCABULARY + 1 for index, one in counted.items()}
     counts = {index: one.min_count for index, one in counted.items()}

@@ -2,7 +2,7 @@ from zlib import crc32
 
 import pytest
 
-from pipelines.features.hashing import crc32_sql, crc32_table, crc32_tensor
+from pipelines.encoding.hashing import crc32_sql, crc32_table, crc32_tensor
 
 # Golden values, of a CRC-32 (IEEE 802.3) that is not ours: `gzip`, `cksum -a crc32b` agree.
 GOLDEN = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pipelines.config.normalize import DateSplit, HashSplit
-from pipelines.features.to_sql import quoted
+from pipelines.encoding.sql import quoted
 
 SPLITS = ("train", "validation", "test")
 _PARTS = 1_000_000

@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from pipelines.config.normalize import DateSplit, HashSplit
-from pipelines.features.split import describe_split, key_hash, split_conditions, split_name
+from pipelines.training_set.split import describe_split, key_hash, split_conditions, split_name
 
 BY_DATE = DateSplit.model_validate(
     {

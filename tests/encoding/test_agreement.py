@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from pipelines.config.normalize import Feature
-from pipelines.features.fit import fit
-from pipelines.features.to_keras import raw_dtypes, to_keras
-from pipelines.features.to_sql import to_sql
+from pipelines.encoding.fit import fit
+from pipelines.encoding.kinds import Feature
+from pipelines.encoding.to_keras import raw_dtypes, to_keras
+from pipelines.encoding.to_sql import to_sql
 
 pytestmark = [pytest.mark.spark, pytest.mark.tensorflow]
 
@@ -102,6 +102,11 @@ def raw_tensors(rows: list, dtypes: dict[str, str], columns: list[str]) -> dict:
             numbers = [math.nan if value is None else float(value) for value in values]
             tensors[name] = tf.constant(numbers, tf.float64)
     return tensors
+
+
+def test_every_kind_is_tried() -> None:
+    known = set(TypeAdapter(Feature).json_schema()["discriminator"]["mapping"])
+    assert known - {one["kind"] for one in FEATURES.values()} == {"image"}  # test_images.py
 
 
 def test_spark_and_keras_agree_on_random_rows(spark) -> None:

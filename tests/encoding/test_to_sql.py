@@ -4,16 +4,14 @@ import re
 import pytest
 from pyspark.sql.types import StructType
 
+from pipelines.encoding.kinds.category import FittedCategory
+from pipelines.encoding.kinds.cyclical import FittedCyclical
+from pipelines.encoding.kinds.hashed import FittedHashed
+from pipelines.encoding.kinds.numeric import FittedNumeric
+from pipelines.encoding.kinds.sequence import FittedSequence
+from pipelines.encoding.spec import FeatureSpec
+from pipelines.encoding.to_sql import check_raw_columns, to_sql
 from pipelines.errors import FeatureError
-from pipelines.features.spec import (
-    FeatureSpec,
-    FittedCategory,
-    FittedCyclical,
-    FittedHashed,
-    FittedNumeric,
-    FittedSequence,
-)
-from pipelines.features.to_sql import check_raw_columns, to_sql
 
 pytestmark = pytest.mark.spark
 

@@ -4,14 +4,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.features.spec import (
-    FeatureSpec,
-    FittedCategory,
-    FittedCyclical,
-    FittedHashed,
-    FittedNumeric,
-)
-from pipelines.features.to_keras import custom_objects, raw_dtypes, to_keras
+from pipelines.encoding.kinds.category import FittedCategory
+from pipelines.encoding.kinds.cyclical import FittedCyclical
+from pipelines.encoding.kinds.hashed import FittedHashed
+from pipelines.encoding.kinds.numeric import FittedNumeric
+from pipelines.encoding.spec import FeatureSpec
+from pipelines.encoding.to_keras import custom_objects, raw_dtypes, to_keras
 
 pytestmark = pytest.mark.tensorflow
 

@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipelines.encoding.sql import literal, quoted
 from pipelines.errors import FeatureError
-from pipelines.features.split import key_hash
-from pipelines.features.to_sql import literal, quoted
 from pipelines.lake.session import session_settings
+from pipelines.training_set.split import key_hash
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

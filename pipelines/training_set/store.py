@@ -12,12 +12,12 @@ import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from pipelines.encoding.spec import FeatureSpec
 from pipelines.errors import FeatureError
-from pipelines.features.folds import fold_spec_name
-from pipelines.features.spec import FeatureSpec
 from pipelines.lake import files
 from pipelines.lake.catalog import Lake, Table
 from pipelines.lake.read import read_at
+from pipelines.training_set.folds import fold_spec_name
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.errors import FeatureError
-from pipelines.features.layout import (
+from pipelines.training_set.layout import (
     FilePlan,
     bucket,
     lay_out,

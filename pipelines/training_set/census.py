@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipelines.config.normalize import DateSplit, HashSplit
+from pipelines.encoding.sql import as_double, present, quoted
 from pipelines.errors import EmptySplit
-from pipelines.features.layout import bucket
-from pipelines.features.split import describe_split, split_name
-from pipelines.features.to_sql import as_double, present, quoted
+from pipelines.training_set.layout import bucket
+from pipelines.training_set.split import describe_split, split_name
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
