@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -113,10 +114,16 @@ def read_report(xml: str) -> tuple[Case, ...]:
 
 
 def summary(done: Sequence[Done], seconds: float, environ: Mapping[str, str]) -> str:
-    """Return the slowest tests, the parts with their seconds, and the closing line."""
+    """Return the slowest tests and files, the parts with their seconds, and the closing line."""
     tests = [test for part in done for test in part.tests]
     slowest = sorted(tests, key=lambda test: -test.seconds)[:_SLOWEST]
     lines = ["", "slowest tests", *(f"{one.seconds:8.1f} s  {one.name}" for one in slowest)]
+    files: defaultdict[str, float] = defaultdict(float)
+    for test in tests:
+        files[test.name.partition("::")[0]] += test.seconds
+    lines += ["", "slowest files"]
+    by_time = sorted(files.items(), key=lambda one: -one[1])[:_SLOWEST]
+    lines += [f"{took:8.1f} s  {name}" for name, took in by_time]
     lines += ["", "parts"]
     for part in done:
         count = f"{len(part.tests):6,} tests" if part.tests else ""

@@ -25,6 +25,7 @@ def test_the_end_says_what_took_long_what_each_part_took_and_what_failed():
     done = [Done("lint", 1, 2.0), Done("suite", 1, 61.5, read_report(REPORT))]
     lines = summary(done, 63.5, {"CI": "true"}).splitlines()
     assert lines[2] == "     1.5 s  tests.a::one"
+    assert lines[6:9] == ["", "slowest files", "     1.8 s  tests.a"]
     assert "     2.0 s  lint      FAILED (exit code 1)" in lines
     assert "    61.5 s  suite        4 tests  FAILED (exit code 1)" in lines
     assert "    63.5 s  in all on continuous integration" in lines
