@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from pipelines.encoding.kind import ModelInput
+from pipelines.training.models import BUILT_IN
 
 LENGTH, SIDE, VALUES, CLASSES = 5, 6, 6, 3
 TABULAR = [
@@ -41,6 +42,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "rnn": {"units": [4], "hidden": [8], "dropout": 0.2, "bidirectional": True, "cell": "gru"},
     "transformer": {"width": 8, "heads": 2, "blocks": 1, "dropout": 0.2},
 }
+for _name in BUILT_IN:
+    INPUTS.setdefault(_name, TABULAR + STEPS)
+    OPTIONS.setdefault(_name, {})
 
 
 def rows_of_all_kinds(num_rows: int, seed: int) -> dict[str, np.ndarray]:

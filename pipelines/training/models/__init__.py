@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import pkgutil
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -19,21 +20,15 @@ from pydantic import ValidationError
 
 from pipelines.encoding.kind import ModelInput
 from pipelines.errors import SettingsError, TrainingError, nearest
+from pipelines.training.models import built_in
 from pipelines.training.models.inputs import ModelInputs
+from pipelines.training.models.parts import Options
 from pipelines.training.precision import computing_in
 
 if TYPE_CHECKING:
     import keras
 
-    from pipelines.training.models.parts import Options
-
-BUILT_IN = {
-    "mlp": "MlpOptions",
-    "wide_and_deep": "WideAndDeepOptions",
-    "cnn": "CnnOptions",
-    "rnn": "RnnOptions",
-    "transformer": "TransformerOptions",
-}
+BUILT_IN = tuple(module.name for module in pkgutil.iter_modules(built_in.__path__))
 """Each is a function in the module of its name, beside its options. Neither needs TensorFlow to be
 imported."""
 
@@ -72,8 +67,17 @@ def model_function(name: str) -> Callable[..., Any]:
 
 def options_model(name: str) -> type[Options]:
     """Return the options of a built-in model."""
-    found: type[Options] = getattr(_module(name), BUILT_IN[name])
-    return found
+    module = _module(name)
+    own = [
+        one
+        for one in vars(module).values()
+        if isinstance(one, type) and issubclass(one, Options) and one.__module__ == module.__name__
+    ]
+    if len(own) != 1:
+        raise TypeError(
+            f"{module.__name__} has {len(own)} subclasses of Options; a built-in model has one"
+        )
+    return own[0]
 
 
 def check_model(
@@ -153,7 +157,7 @@ def _output_shape(name: str, model: Any) -> tuple[Any, ...]:
 
 
 def _module(name: str) -> Any:
-    return importlib.import_module(f"pipelines.training.models.{name}")
+    return importlib.import_module(f"{built_in.__name__}.{name}")
 
 
 def _unfit(name: str, options: Mapping[str, Any], error: Exception) -> SettingsError:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from pipelines.errors import SettingsError
+from pipelines.training.models.built_in.mlp import linear_part
 from pipelines.training.models.inputs import ModelInputs
-from pipelines.training.models.mlp import linear_part
 from pipelines.training.models.parts import (
     EmbeddingOptions,
     beside,
