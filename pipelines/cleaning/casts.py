@@ -6,10 +6,16 @@ from collections.abc import Mapping
 from functools import reduce
 from typing import TYPE_CHECKING
 
-from pipelines.cleaning.texts import from_text, moment_from_text, says_zone, stored_from_text
+from pipelines.cleaning.texts import (
+    from_text,
+    moment_from_text,
+    plain_number,
+    stored_from_text,
+)
 from pipelines.cleaning.typed import from_typed, is_number, moment_from_typed
 from pipelines.cleaning.zones import NOT_SAID, TWICE, comes_twice, exists, moment_of
 from pipelines.config.clean import FRACTIONS, Column, synonym
+from pipelines.config.formats import marks_of, says_zone
 from pipelines.errors import SchemaError, SettingsError, nearest
 from pipelines.quality.rules import REASONS, names_where
 
@@ -132,13 +138,14 @@ def _typed(df: DataFrame, name: str, column: Column, zone: str) -> SparkColumn:
             typed = F.when(F.abs(typed) < float("inf"), typed)
         if kind == "date":
             typed = F.when(_is_in_calendar(typed.cast("timestamp")), typed)
-    elif column.format is not None:
+    elif column.patterns and kind == "date":
         at = _by_format(df, value, name, column)
         day = at.cast("date")
         # What is no midnight would lose its time of day.
         typed = F.when(_is_in_calendar(at) & (day.cast("timestamp") == at), day)
     else:
-        typed = from_text(value, kind)
+        marks = marks_of(column.patterns[0]) if column.patterns else None
+        typed = from_text(plain_number(value, marks) if marks else value, kind)
     _check_possible(df, name, column, typed)
     return typed
 
@@ -153,9 +160,9 @@ def _with_moments(df: DataFrame, columns: Mapping[str, Column], zone: str) -> Da
         found = df.schema[_TEXT + name].dataType.simpleString()
         if found != "string":
             at, is_local = moment_from_typed(value, found)
-        elif column.format is not None:
+        elif column.patterns:
             at = _by_format(df, value, name, column)
-            is_local = F.lit(not says_zone(column.format))
+            is_local = F.lit(not says_zone(column.patterns[0]))
         else:
             at, is_local = moment_from_text(value)
         _check_possible(df, name, column, at)
@@ -198,15 +205,20 @@ def _check_possible(df: DataFrame, name: str, column: Column, typed: SparkColumn
 
 
 def _by_format(df: DataFrame, value: SparkColumn, name: str, column: Column) -> SparkColumn:
+    """Return the time that a text says by the patterns that fit; null where two say another one."""
     from pyspark.sql import functions as F
 
-    pattern = F.lit(column.format)
-    probe = df.sparkSession.range(1).select(F.try_to_timestamp(F.lit("0"), pattern))
-    try:
-        probe.head()
-    except Exception as error:
-        raise SettingsError(
-            f"column '{name}': `format: {column.format}` is no date pattern of Spark; expected "
-            "something like `yyyyMMdd` or `dd.MM.yyyy HH:mm`"
-        ) from error
-    return F.try_to_timestamp(value, pattern)
+    for pattern in column.patterns:
+        probe = df.sparkSession.range(1).select(F.try_to_timestamp(F.lit("0"), F.lit(pattern)))
+        try:
+            probe.head()
+        except Exception as error:
+            raise SettingsError(
+                f"column '{name}': `format: {pattern}` is no date pattern of Spark; expected "
+                "something like `yyyyMMdd` or `dd.MM.yyyy HH:mm`"
+            ) from error
+    read = [F.try_to_timestamp(value, F.lit(pattern)) for pattern in column.patterns]
+    if len(read) == 1:
+        return read[0]
+    first, last = F.least(*read), F.greatest(*read)
+    return F.when(first == last, first)

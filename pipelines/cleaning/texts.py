@@ -12,6 +12,7 @@ import re
 from typing import TYPE_CHECKING
 
 from pipelines.config.clean import FRACTIONS, INTEGERS, decimal_of
+from pipelines.config.formats import Marks
 
 if TYPE_CHECKING:
     from pyspark.sql import Column
@@ -30,7 +31,6 @@ _TIMESTAMP = (
     r"( ?(Z|UTC|[+-][0-9]{2}(:?[0-9]{2})?))?)?)?\z"
 )
 _OFFSET = r":[0-9.]++ ?(Z|UTC|[+-][0-9:]++)\z"
-_ZONE_LETTERS = frozenset("VzOXxZ")
 # Of so few letters a plain number is neither too large nor too small, and a whole one is exact.
 _SURE = {"float": 7, "real": 7, "double": 15}
 
@@ -81,14 +81,21 @@ def stored_from_text(value: Column, kind: str) -> Column:
     return at if kind == "timestamp" else F.when(is_local, at.cast(kind))
 
 
-def says_zone(pattern: str) -> bool:
-    """Tell whether a date pattern of Spark reads a zone or an offset."""
-    return bool(_ZONE_LETTERS & set(letters_of(pattern)))
+def plain_number(value: Column, marks: Marks) -> Column:
+    """Return a text column's numbers as they are written without marks; null where it has others.
 
+    Marks between thousands may be left out, but where one stands they all do, each before three
+    digits: what is grouped otherwise (`0.123`, `1.5`) says that the file writes numbers another
+    way, and would become another number.
+    """
+    from pyspark.sql import functions as F
 
-def letters_of(pattern: str) -> str:
-    """Return the letters of a date pattern that stand for something: those outside of quotes."""
-    return "".join(re.findall(r"[A-Za-z]", re.sub(r"'[^']*'", "", pattern)))
+    point = re.escape(marks.decimal)
+    whole = "[0-9]++"
+    if marks.groups:
+        whole = rf"([1-9][0-9]{{0,2}}([{marks.groups}][0-9]{{3}})++|[0-9]++)"
+    looks = value.rlike(rf"\A[+-]?({whole}({point}[0-9]*+)?|{point}[0-9]++)\z")
+    return F.when(looks, F.translate(value, marks.decimal + marks.groups, "."))
 
 
 def _fraction(value: Column, kind: str) -> Column:

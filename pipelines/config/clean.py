@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from pipelines.config.date_patterns import check_pattern
+from pipelines.config.formats import check_format
 from pipelines.config.names import TableName
 from pipelines.config.sql_text import Expression
 from pipelines.config.table_rules import TableRule
@@ -115,8 +115,9 @@ class Column(Settings):
     """Bronze column it is read from; the column's own name by default."""
     type: str = "string"
     """Spark SQL type: string, int, bigint, double, boolean, date, timestamp, decimal(p,s)."""
-    format: str | None = None
-    """Pattern for date and timestamp (`yyyyMMdd`); without one they are ISO 8601."""
+    format: str | tuple[str, ...] | None = None
+    """How files write it. Of a date or timestamp: its pattern (`yyyyMMdd`), or several of them; ISO
+    8601 without one. Of a number: how 1234.56 would stand there (`1.234,56`, `1234,56`)."""
     trim: bool = True
     null_values: tuple[str, ...] = ("",)
     """Texts that mean a missing value (after trimming); the entity's, where it has some."""
@@ -124,6 +125,11 @@ class Column(Settings):
     """A value that can't be cast: quarantine the row (`cast:<column>`), or take it as missing."""
     missing: Missing = Missing()
     outliers: Outliers | None = None
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """What `format` says, one or several."""
+        return (self.format,) if isinstance(self.format, str) else self.format or ()
 
     @property
     def is_integer(self) -> bool:
@@ -144,7 +150,7 @@ class Column(Settings):
                 f"array<...>.{nearest(self.type, _TYPES)}"
             )
         if self.format is not None:
-            self._check_format(self.format)
+            check_format(self.format, self.type, is_number=self.is_numeric)
         decimal = decimal_of(self.type)
         if decimal is not None and not decimal[1] <= decimal[0] <= 38:
             raise ValueError(
@@ -156,11 +162,6 @@ class Column(Settings):
         if self.missing.action == "constant" and not self._fits(self.missing.value):
             raise ValueError(f"`missing.value: {self.missing.value!r}` is no {self.type}")
         return self
-
-    def _check_format(self, pattern: str) -> None:
-        if self.type not in ("date", "timestamp"):
-            raise ValueError(f"`format` is for date and timestamp; the type is '{self.type}'")
-        check_pattern(pattern)
 
     def _fits(self, value: Any) -> bool:
         decimal = decimal_of(self.type)

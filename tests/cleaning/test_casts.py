@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 
 from pipelines.cleaning.casts import cast_columns
 from pipelines.config.clean import Column
+from pipelines.config.formats import SAMPLES
 from pipelines.errors import SchemaError, SettingsError
 from tests.cleaning import generated, oracle
 
@@ -64,6 +65,46 @@ def test_a_decimal_loses_no_digit(spark):
     assert values(spark, texts, Column(type="decimal(10,2)")) == [
         bad, "1.50", "-0.50", "0.15", bad, "1000.00", bad, "1.23",
     ]  # fmt: skip
+
+
+def test_numbers_are_read_as_the_files_write_them(spark):
+    bad = ["cast:v"]
+    texts = ["1.234,56", "1234,56", "-1.234.567,5", "12", "0,5", ",5", "1.234", "12,"]
+    assert values(spark, texts, Column(type="double", format="1.234,56")) == [
+        "1234.56", "1234.56", "-1234567.5", "12.0", "0.5", "0.5", "1234.0", "12.0",
+    ]  # fmt: skip
+    odd = [
+        "0.123",
+        "1.5",
+        "12.34,5",
+        "1.2345",
+        "1,234.5",
+        "1 234,5",
+        "1,5e3",
+        ".",
+        "1,2,3",
+        "1.234 €",
+    ]
+    assert values(spark, odd, Column(type="double", format="1.234,56")) == [bad] * len(odd)
+    assert values(spark, ["1.5", "1,5"], Column(type="double", format="1234,56")) == [bad, "1.5"]
+    assert values(spark, ["1.234,50", "1,005"], Column(type="decimal(9,2)", format="1.234,56")) == [
+        "1234.50", bad,
+    ]  # fmt: skip
+    blanks = ["1 234,5", "1\u00a0234,5", "1\u202f234,5", "1.234,5"]
+    assert values(spark, blanks, Column(type="double", format="1 234,56")) == ["1234.5"] * 3 + [bad]
+    swiss = Column(type="int", format="1'234.56")
+    assert values(spark, ["1'234", "1\u2019234.00", "1'234.5"], swiss) == ["1234", "1234", bad]
+    assert values(spark, ["1,234.5"], Column(type="double", format="1,234.56")) == ["1234.5"]
+
+
+def test_any_number_comes_back_from_any_way_to_write_it(spark):
+    cents = [0, 1, -7, 99, 100, -12345, 123456, 100_000_000, 98_765_432_109, -(10**15)]
+    numbers = [Decimal(one).scaleb(-2) for one in cents]
+    for sample in SAMPLES:
+        signs = str.maketrans({",": sample[1:-6], ".": sample[-3]})
+        texts = [f"{number:,.2f}".translate(signs) for number in numbers]
+        column = Column(type="decimal(38,2)", format=sample)
+        assert values(spark, texts, column) == [f"{number:.2f}" for number in numbers], sample
 
 
 def test_a_whole_number_that_a_floating_one_can_not_be_is_a_finding(spark):
@@ -161,7 +202,7 @@ def test_of_any_text_a_value_comes_out_that_it_says_exactly_or_none(spark):
 
 def test_the_table_in_the_docs_is_right(spark, project):
     page = (project / "docs" / "types.md").read_text(encoding="utf-8")
-    lines = re.findall(r"^\| ([a-z(),0-9]+) \| `(.*)` \| (.*) \|$", page, re.MULTILINE)
+    lines = re.findall(r"^\| ([a-z(),0-9]+) \| `([^`]*)` \| ([^|`]*) \|$", page, re.MULTILINE)
     kinds = sorted({kind for kind, _, _ in lines})
     assert len(lines) > 40
     df = cast_columns(
@@ -172,6 +213,16 @@ def test_the_table_in_the_docs_is_right(spark, project):
     rows = df.orderBy("_order_row").select(*texts.values()).collect()
     found = [row[kind] or "finding" for row, (kind, _, _) in zip(rows, lines, strict=True)]
     assert [(*line[:2], one) for line, one in zip(lines, found, strict=True)] == lines
+
+
+def test_the_table_of_formats_in_the_docs_is_right(spark, project):
+    page = (project / "docs" / "types.md").read_text(encoding="utf-8")
+    found = re.findall(r"^\| ([a-z(),0-9]+) \| `(.*)` \| `(.*)` \| (.*) \|$", page, re.MULTILINE)
+    assert len(found) > 10
+    for kind, form, text, becomes in found:
+        patterns = form if kind not in ("date", "timestamp") else tuple(form.split(", "))
+        [value] = values(spark, [text], Column(type=kind, format=patterns))
+        assert ("finding" if value == ["cast:v"] else value) == becomes, (kind, form, text)
 
 
 def test_dates_and_times_by_pattern(spark):
@@ -191,6 +242,23 @@ def test_dates_and_times_by_pattern(spark):
         "2013-01-31", bad,
     ]  # fmt: skip
     assert read(["1/2/13 5:15 PM"], "timestamp", "M/d/yy h:mm a") == ["2013-01-02 17:15:00"]
+
+
+def test_of_several_patterns_each_value_takes_the_one_that_fits_and_none_where_two_differ(spark):
+    def read(texts, kind, *patterns):
+        return values(spark, texts, Column(type=kind, format=patterns))
+
+    bad = ["cast:v"]
+    assert read(["1.2.2013", "2013-02-01", "2/1/2013"], "date", "d.M.yyyy", "yyyy-MM-dd") == [
+        "2013-02-01", "2013-02-01", bad,
+    ]  # fmt: skip
+    # The second could be the third of April or the fourth of March.
+    assert read(["31/1/2013", "3/4/2013", "4/4/2013"], "date", "d/M/yyyy", "M/d/yyyy") == [
+        "2013-01-31", bad, "2013-04-04",
+    ]  # fmt: skip
+    assert read(["31.1.2013 5:07", "31.1.2013"], "timestamp", "d.M.yyyy H:mm", "d.M.yyyy") == [
+        "2013-01-31 05:07:00", "2013-01-31 00:00:00",
+    ]  # fmt: skip
 
 
 def test_a_local_time_is_of_the_zone_and_is_counted(spark):

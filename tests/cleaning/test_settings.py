@@ -15,7 +15,16 @@ COLUMNS = {"k": {"type": "int"}, "v": {"type": "double"}}
     [
         ({"type": "integr"}, "unknown type 'integr'"),
         ({"type": "integr"}, "Did you mean 'integer'?"),
-        ({"type": "int", "format": "yyyy"}, "`format` is for date and timestamp"),
+        ({"type": "int", "format": "yyyy"}, "`format: yyyy` doesn't say how numbers are written"),
+        ({"type": "int", "format": "1.234.56"}, "expected 1234.56 as it would stand in the files"),
+        ({"type": "double", "format": ["1.234,56", "1234.56"]}, "doesn't say how numbers"),
+        ({"format": "yyyy"}, "`format` is for dates, timestamps and numbers; the type is 'string'"),
+        ({"type": "date", "format": []}, "`format: []` names no pattern"),
+        ({"type": "date", "format": ["d.M.yyyy", "dd.MM"]}, "`format: dd.MM` has no year"),
+        (
+            {"type": "timestamp", "format": ["yyyy-MM-dd HH:mm", "yyyy-MM-dd HH:mm XXX"]},
+            "reads an offset by one pattern and none by another",
+        ),
         ({"outliers": {"min": 0}}, "`outliers` is for numbers; the type is 'string'"),
         ({"missing": {"action": "constant"}}, "go together"),
         ({"type": "int", "missing": {"action": "constant", "value": "x"}}, "'x'` is no int"),
@@ -60,6 +69,8 @@ def test_a_column_whose_parts_do_not_fit_is_refused(settings, said):
         {"type": "date", "format": "yyyy-DDD"},
         {"type": "date", "format": "yyyyMM"},
         {"type": "decimal(10,2)", "missing": {"action": "constant", "value": 1.5}},
+        {"type": "int", "format": "1\u202f234,56"},
+        {"type": "date", "format": ["d.M.yyyy", "yyyy-MM-dd"]},
     ],
 )
 def test_a_column_whose_parts_fit_is_taken(settings):
