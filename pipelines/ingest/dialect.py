@@ -146,9 +146,16 @@ def _without_mark(chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
 
 def _decoded(chunks: Iterator[bytes], encoding: str) -> Iterator[str]:
     decoder = codecs.getincrementaldecoder(encoding)(_WRONG)
-    for chunk in chunks:
-        yield decoder.decode(chunk)
-    yield decoder.decode(b"", True)
+    try:
+        for chunk in chunks:
+            yield decoder.decode(chunk)
+        yield decoder.decode(b"", True)
+    except UnicodeError as error:
+        # Single wrong bytes go to the handler; this is about the text as a whole.
+        raise BadFile(
+            f"it is no {encoding} text ({error}); set `options.encoding` to what the file is "
+            "written in, as utf-8, cp1252 or utf-16-le"
+        ) from error
 
 
 def _replaced(texts: Iterator[str], dialect: Dialect) -> Iterator[str]:

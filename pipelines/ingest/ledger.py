@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 CORRECTION_BATCH = -1
 """The number of files that older releases read again, each alone."""
+DAMAGED = "damaged: "
+"""So begins the reason of a file that could be opened, but not read to its end."""
 UNREADABLE = "can't be read: "
 """So begins the reason of a file that could not be opened: it is tried again by every run."""
 
@@ -119,17 +122,30 @@ def changed_files(
 
 
 def files_to_try_again(
-    listed: Iterable[LandingFile], known: Mapping[str, Known]
+    listed: Iterable[LandingFile], known: Mapping[str, Known], *, is_read_otherwise: bool = False
 ) -> list[LandingFile]:
-    """Return the files that could not be opened, and are as they were: a right may be given now."""
-    return [
-        file
-        for file in listed
-        if (before := known.get(file.path))
-        and before.status == "rejected"
-        and before.reason.startswith(UNREADABLE)
-        and before.is_like(file)
-    ]
+    """Return the files that were put aside, are as they were, and may be readable now.
+
+    Those are the ones that could not be opened: a right may be given now. Where the settings by
+    which the source is read are others than those of the last batch (`is_read_otherwise`), all are
+    but those whose bytes are damaged.
+    """
+    found = []
+    for file in listed:
+        before = known.get(file.path)
+        if before is None or before.status != "rejected" or not before.is_like(file):
+            continue
+        may_be_read = is_read_otherwise and not before.reason.startswith(DAMAGED)
+        if may_be_read or before.reason.startswith(UNREADABLE):
+            found.append(file)
+    return found
+
+
+def sign(source: Source) -> str:
+    """Return a short hash of the settings that decide which files can be read."""
+    parts = {"format", "columns", "headers", "options", "schema_drift"}
+    text = json.dumps(source.model_dump(mode="json", include=parts), sort_keys=True)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -146,6 +162,8 @@ class Batch:
     files: tuple[LandingFile, ...]
     corrected: tuple[str, ...] = ()
     bad: Mapping[str, str] = field(default_factory=dict)
+    read_with: str = ""
+    """The sign of the settings by which its files were judged; older releases noted none."""
 
     def status(self, file: LandingFile) -> Status:
         """Return what becomes of a file of the batch if it can be read."""
@@ -175,11 +193,15 @@ class Intent:
         """Write down what is about to be written."""
         lake_files.write_text(self._spark, self._place, json.dumps(asdict(batch)))
 
-    def unfinished(self, known: Mapping[str, Known]) -> Batch | None:
-        """Return the noted batch if its files are not all in the ledger, its last write."""
+    def last(self) -> Batch | None:
+        """Return the batch that was noted last, finished or not."""
         without_it = "files of that batch that are not in the ledger are then read once more"
         note = lake_files.read_json(self._spark, self._place, without_it)
-        batch = None if note is None else batch_of(note)
+        return None if note is None else batch_of(note)
+
+    def unfinished(self, known: Mapping[str, Known]) -> Batch | None:
+        """Return the noted batch if its files are not all in the ledger, its last write."""
+        batch = self.last()
         return None if batch is None or batch.is_in(known) else batch
 
 

@@ -22,6 +22,7 @@ from pipelines.ingest.ledger import (
     check_still_there,
     files_to_try_again,
     read_ledger,
+    sign,
 )
 from pipelines.ingest.session import quiet_session
 from pipelines.ingest.tables import Tables, stored_columns
@@ -60,12 +61,14 @@ class SourceIngest:
         ledger = read_ledger(self.spark, self.lake, self.name)
         self._known = ledger.files
         self._unfinished = self._intent.unfinished(self._known)
+        self._sign = sign(self.source)
         self._number = ledger.next_batch
         if self._unfinished:
             self._number = max(self._number, self._unfinished.number + 1)
         self._new: list[LandingFile] = []
         self._changed: list[LandingFile] = []
         self._again: list[LandingFile] = []
+        self._reasons: dict[str, str] = {}
 
     @property
     def paths(self) -> Collection[str]:
@@ -80,9 +83,12 @@ class SourceIngest:
         if self._unfinished:
             check_still_there(self._unfinished, listed, self.landing)
         known = add_unfinished(self._known, self._unfinished)
+        self._reasons = {path: one.reason for path, one in known.items()}
         self._new = [file for file in listed if file.path not in known]
         self._changed = changed_files(listed, known, self.source, self.name)
-        self._again = files_to_try_again(listed, known)
+        last = self._intent.last()
+        is_read_otherwise = last is None or last.read_with != self._sign
+        self._again = files_to_try_again(listed, known, is_read_otherwise=is_read_otherwise)
         if self.source.schema_drift == "fail" and (self._new or self._changed):
             found = self._writer.sort_out([*self._new, *self._changed])
             refuse_drift(self.name, self.source, found.rejected)
@@ -97,17 +103,22 @@ class SourceIngest:
         if files:
             app_id = f"ingest.{self.pipeline}.{self.name}"
             corrected = tuple(file.path for file in again)
-            self._write(Batch(app_id, self._number, self._number, files, corrected))
+            number, signed = self._number, self._sign
+            self._write(Batch(app_id, number, number, files, corrected, read_with=signed))
 
     def _readable_again(self) -> list[LandingFile]:
-        """Return the files that could not be opened by earlier runs, and can be now.
+        """Return the files that earlier runs put aside, and that can be read now.
 
-        Of the others the log tells each time, and the tables once.
+        Of the others the log tells each time, and the tables once, unless for another reason.
         """
         if not self._again:
             return []
         found = self._writer.sort_out(self._again)
-        still = {f: why for f, why in found.rejected.items() if why.startswith(UNREADABLE)}
+        still = {
+            file: why
+            for file, why in found.rejected.items()
+            if why.startswith(UNREADABLE) or why == self._reasons[file.path]
+        }
         for file, reason in still.items():
             logger.warning("%s: still put aside %s: %s", self.name, file.path, reason)
             self.outcome.rejected[file.path] = reason

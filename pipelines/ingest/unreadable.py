@@ -8,10 +8,7 @@ from typing import Any
 
 from pipelines.errors import TidemillError
 from pipelines.ingest.files import LandingFile
-from pipelines.ingest.ledger import UNREADABLE
-
-DAMAGED = "damaged: "
-"""So begins the reason of a file that could be opened, but not read to its end."""
+from pipelines.ingest.ledger import DAMAGED, UNREADABLE
 
 # What a failed read is called, by Spark and by what a job's failure quotes.
 _FAILED_READ = re.compile(r"FAILED_READ_FILE|PATH_NOT_FOUND|CANNOT_READ_FILE_FOOTER|BadFile: ")

@@ -20,6 +20,7 @@ from pipelines.ingest.ledger import (
     changed_files,
     files_to_try_again,
     newest_entries,
+    sign,
 )
 
 T0 = 1_357_000_000_000
@@ -95,6 +96,33 @@ def test_a_file_that_could_not_be_opened_is_tried_again_as_it_was() -> None:
     assert files_to_try_again([same], {"x/a.csv": damaged}) == []
 
 
+def test_where_settings_changed_all_rejected_files_are_tried_again_as_they_were() -> None:
+    drifted = Known(T0, 10, "rejected", "columns differ from those declared: missing 'a'")
+    damaged = Known(T0, 10, "rejected", "damaged: cut")
+    same, other = file("x/a.csv"), file("x/a.csv", T0 + 1)
+
+    def again(one: LandingFile, was: Known) -> list[LandingFile]:
+        return files_to_try_again([one], {"x/a.csv": was}, is_read_otherwise=True)
+
+    assert again(same, drifted) == [same]
+    assert again(other, drifted) == [], "it changed, and is read for that"
+    assert again(same, damaged) == [], "no setting mends bytes"
+    assert again(same, Known(T0, 10, "ingested")) == []
+    assert files_to_try_again([same], {"x/a.csv": drifted}) == []
+
+
+def test_what_decides_which_files_can_be_read_has_a_sign_of_its_own() -> None:
+    assert sign(STRICT) == sign(LENIENT) == sign(Source(path="y", columns=("a",)))
+    others = [
+        Source(path="x", columns=("b",)),
+        Source(path="x", columns=("a",), options={"sep": ";"}),
+        Source(path="x", columns=("a",), headers={"a": "A"}),
+        Source(path="x", columns=("a",), schema_drift="ignore"),
+        Source(path="x", columns=("a",), format="json"),
+    ]
+    assert len({sign(one) for one in [STRICT, *others]}) == 1 + len(others)
+
+
 def test_files_of_an_unfinished_batch_count_as_read() -> None:
     batch = Batch("app", 0, 0, (file("x/b.csv"),))
     assert add_unfinished(known(), batch) == {**known(), "x/b.csv": Known(T0, 10, "ingested")}
@@ -109,7 +137,7 @@ def test_letters_of_patterns_in_a_file_name_are_escaped() -> None:
 
 def test_a_batch_is_read_as_it_was_noted_by_this_release_and_by_older_ones() -> None:
     one = file("x/b.csv")
-    batch = Batch("app", 3, 3, (one,), ("x/b.csv",), {"x/b.csv": "damaged: cut"})
+    batch = Batch("app", 3, 3, (one,), ("x/b.csv",), {"x/b.csv": "damaged: cut"}, "f00")
     assert batch_of(json.loads(json.dumps(asdict(batch)))) == batch
     facts = {"app_id": "app", "version": T0, "number": -1, "files": [asdict(one)]}
     old = batch_of({**facts, "status": "corrected"})

@@ -159,3 +159,47 @@ def test_where_java_reads_no_letters_beyond_ascii_the_run_says_so(place, monkeyp
             place.ingest()
     with pytest.raises(LandingError, match="beyond ASCII"):
         ingest_sources(place.spark, place.lake, "toy", f"{place.folder}/\u00e4", place.sources)
+
+
+def test_a_file_that_was_put_aside_for_the_settings_is_read_once_they_are_right(place, caplog):
+    def declare(**settings):
+        place.sources = {"csv": Source(path="csv", **settings)}
+        return place.ingest()["csv"]
+
+    place.put("csv/a.csv", "a;b\n1;x\n")
+    place.put("csv/cut.csv.gz", half(gzip.compress(b"a;b\n" + many_lines("{};x\n"))))
+    first = declare(columns=("a", "b"))
+    assert set(first.rejected) == {"csv/a.csv", "csv/cut.csv.gz"}
+    assert declare(columns=("a", "b")).rejected == {}, "nothing changed"
+    # Settings that are wrong another way: the reason that the tables tell is today's.
+    second = declare(columns=("a", "c"), options={"sep": ";"})
+    assert second.rejected == {
+        "csv/a.csv": "columns differ from those declared: missing 'c'; not declared 'b'"
+    }
+    for _ in range(2):
+        third = declare(columns=("a", "b"), options={"sep": ";"})
+    assert (third.rows, third.rejected) == (0, {}), "read once"
+    assert place.rows("csv", "a", "b") == [("1", "x")]
+    reasons = [row[0] for row in place.rows("csv_rejected", "reason")]
+    assert len([one for one in reasons if one.startswith("damaged")]) == 1
+    assert len(reasons) == 3
+
+
+def test_files_that_stay_aside_under_other_settings_are_told_and_nothing_is_written(place, caplog):
+    place.put("csv/a.csv", "x,y\n1,x\n")
+    place.put("csv/b.csv", "a,b\n1,x\n")
+    place.ingest()
+    before = place.versions()
+    place.sources = {"csv": Source(path="csv", columns=("a", "b"), options={"quote": "'"})}
+    caplog.clear()
+    assert place.ingest()["csv"].rows == 0
+    assert "csv: still put aside csv/a.csv: columns differ" in caplog.text
+    assert place.versions() == before
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_text_of_another_encoding_than_the_settings_is_put_aside_in_words(place, encoding):
+    place.put("csv/a.csv", "a,b\n1,x\n")
+    place.sources = {"csv": Source(path="csv", columns=("a", "b"), options={"encoding": encoding})}
+    (reason,) = place.ingest()["csv"].rejected.values()
+    assert "`options.encoding`" in reason
