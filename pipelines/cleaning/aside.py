@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pipelines.cleaning.batch import Batch
 from pipelines.cleaning.casts import ORDER, RAW
 from pipelines.cleaning.duplicates import FATE
+from pipelines.cleaning.hints import reading
 from pipelines.lake.read import latest_version, read_at, table_exists
 from pipelines.lake.rows import rows_of
 from pipelines.lake.tables import rejected
@@ -48,22 +49,49 @@ def too_much_aside(
     return "\n".join(said) or None
 
 
+def aside_notes(
+    run: Run, batches: Mapping[str, Batch], reasons: Mapping[str, Mapping[str, int]]
+) -> list[str]:
+    """Say of each entity of which rows went into quarantine how many, why, and what shows them."""
+    return [
+        f"{_listed(run, batches[name], found)}. {_command(run, name, found)} shows them"
+        for name, found in reasons.items()
+    ]
+
+
 def _said(run: Run, batch: Batch, reasons: Mapping[str, int]) -> str:
-    name, judgement, pipeline = batch.name, batch.judgement, run.pipeline.name
-    commonest = sorted(reasons.items(), key=lambda one: (-one[1], one[0]))[:_SHOWN]
-    listed = "; ".join(
-        f"{reason} in {count:,} rows{_example(run, batch, reason)}" for reason, count in commonest
-    )
-    more = f"; and {len(reasons) - _SHOWN} more" if len(reasons) > _SHOWN else ""
+    name, pipeline = batch.name, run.pipeline.name
     return (
-        f"{judgement.fates['quarantined']:,} of {judgement.rows_in:,} new rows of '{name}' went "
-        f"into quarantine, more than the share of {batch.entity.max_quarantined:g} that "
-        f"`clean.entities.{name}.max_quarantined` allows: {listed}{more}. All rows are written, "
-        f"and `tidemill quarantine show {pipeline} {name} --reason {commonest[0][0]}` shows them. "
+        f"{_listed(run, batch, reasons)}. That is more than the share of "
+        f"{batch.entity.max_quarantined:g} that `clean.entities.{name}.max_quarantined` allows. "
+        f"All rows are written, and {_command(run, name, reasons)} shows them. "
         "Correct the settings under `clean.entities` and run "
         f"`tidemill clean {pipeline} --again --entity {name}`, or deliver corrected rows; or go "
         "on as it is: the next run takes what is new."
     )
+
+
+def _listed(run: Run, batch: Batch, reasons: Mapping[str, int]) -> str:
+    """Tell how many rows went into quarantine, with the commonest reasons."""
+    listed = "; ".join(
+        f"{reason} in {count:,} row{'s' * (count != 1)}{_example(run, batch, reason)}"
+        for reason, count in _commonest(reasons)
+    )
+    more = f"; and {len(reasons) - _SHOWN} more" if len(reasons) > _SHOWN else ""
+    fates, total = batch.judgement.fates, batch.judgement.rows_in
+    return (
+        f"{fates['quarantined']:,} of {total:,} new rows of '{batch.name}' went into quarantine: "
+        f"{listed}{more}"
+    )
+
+
+def _commonest(reasons: Mapping[str, int]) -> list[tuple[str, int]]:
+    return sorted(reasons.items(), key=lambda one: (-one[1], one[0]))[:_SHOWN]
+
+
+def _command(run: Run, name: str, reasons: Mapping[str, int]) -> str:
+    reason = f" --reason {_commonest(reasons)[0][0]}" if len(reasons) > 1 else ""
+    return f"`tidemill quarantine show {run.pipeline.name} {name}{reason}`"
 
 
 def _example(run: Run, batch: Batch, reason: str) -> str:
@@ -82,7 +110,10 @@ def _example(run: Run, batch: Batch, reason: str) -> str:
     rows = batch.rows.where(F.col(FATE) == "quarantined")
     rows = rows.where(F.array_contains(REASONS, reason)).orderBy(*ORDER)
     found = rows.select(F.col(f"{RAW}.`{column.source or name}`").cast("string").alias("v")).head()
-    return "" if found is None else f" (for example {shown(found['v'])} as {column.type})"
+    if found is None:
+        return ""
+    hint = reading(str(found["v"]), name, column) if kind == "cast" else ""
+    return f" (for example {shown(found['v'])} as {column.type}{f': {hint}' if hint else ''})"
 
 
 def all_rejected(run: Run) -> str | None:

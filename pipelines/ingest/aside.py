@@ -52,27 +52,49 @@ def too_much_aside(run: Run, outcomes: Mapping[str, Outcome]) -> str | None:
     return "\n".join(said) or None
 
 
+def aside_notes(run: Run, outcomes: Mapping[str, Outcome]) -> list[str]:
+    """Say of each source how many files or records were put aside, why, and what shows them."""
+    said = []
+    for name, one in outcomes.items():
+        amounts = {"file": len(one.rejected), "record": one.malformed}
+        for what, bad in amounts.items():
+            if bad:
+                reasons = _reasons(run, name, f"{what}s", one)
+                said.append(
+                    f"{bad:,} new {what}{'s' * (bad != 1)} of source '{name}' "
+                    f"{'was' if bad == 1 else 'were'} put aside: {reasons}. {_command(run, name)} "
+                    f"shows {'it' if bad == 1 else 'them'}"
+                )
+    return said
+
+
 def _said(
     run: Run, name: str, what: str, bad: int, total: int, allowed: float, outcome: Outcome
 ) -> str:
-    pipeline = run.pipeline
-    if what == "files":
-        reasons = _commonest((why, path) for path, why in outcome.rejected.items())
-    else:
-        has_marks = bool(pipeline.privacy.sources.get(name))
-        rows = rows_of(run.lake, Tables(name).rejected, columns=["reason", "raw", "_batch"])
-        newest = max((row["_batch"] for row in rows), default=None)
-        reasons = _commonest(
-            (row["reason"], "" if has_marks else row["raw"])
-            for row in rows
-            if row["raw"] is not None and row["_batch"] == newest
-        )
     return (
         f"{bad:,} of {total:,} new {what} of source '{name}' were put aside, more than the share "
-        f"of {allowed:g} that `ingest.sources.{name}.max_rejected` allows: {reasons}. All is "
-        f"written, and `tidemill quarantine files {pipeline.name} {name}` shows more. Correct "
-        f"`ingest.sources.{name}`, deliver corrected files, or go on as it is: the next run takes "
-        "what is new."
+        f"of {allowed:g} that `ingest.sources.{name}.max_rejected` allows: "
+        f"{_reasons(run, name, what, outcome)}. All is written, and {_command(run, name)} shows "
+        f"more. Correct `ingest.sources.{name}`, deliver corrected files, or go on as it is: the "
+        "next run takes what is new."
+    )
+
+
+def _command(run: Run, name: str) -> str:
+    return f"`tidemill quarantine files {run.pipeline.name} {name}`"
+
+
+def _reasons(run: Run, name: str, what: str, outcome: Outcome) -> str:
+    """Return the commonest reasons why a run's files, or records, were put aside."""
+    if what == "files":
+        return _commonest((why, path) for path, why in outcome.rejected.items())
+    has_marks = bool(run.pipeline.privacy.sources.get(name))
+    rows = rows_of(run.lake, Tables(name).rejected, columns=["reason", "raw", "_batch"])
+    newest = max((row["_batch"] for row in rows), default=None)
+    return _commonest(
+        (row["reason"], "" if has_marks else row["raw"])
+        for row in rows
+        if row["raw"] is not None and row["_batch"] == newest
     )
 
 
@@ -83,10 +105,10 @@ def _commonest(found: Iterable[tuple[str, str]]) -> str:
     for why, example in found:
         first.setdefault(why, example)
         times[why] += 1
-    listed = [
-        f"{why} ({count:,} times{f', for example {shown(first[why])}' if first[why] else ''})"
-        for why, count in times.most_common(_SHOWN)
-    ]
+    listed = []
+    for why, count in times.most_common(_SHOWN):
+        example = f", for example {shown(first[why])}" if first[why] else ""
+        listed.append(f"{why} ({count:,} time{'s' * (count != 1)}{example})")
     more = f"; and {len(times) - _SHOWN} other reasons" if len(times) > _SHOWN else ""
     return "; ".join(listed) + more
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import importlib.util
 import os
 import re
 from collections.abc import Collection, Mapping
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipelines.config.ingest import Source
-from pipelines.errors import LandingError
+from pipelines.errors import LandingError, nearest
 from pipelines.ingest.local_files import (
     Found,
     as_text,
@@ -64,6 +65,13 @@ def describe_ms(milliseconds: int) -> str:
     return when.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3] + " UTC"
 
 
+def _delivered(pipeline: str) -> str:
+    """Say which command delivers the files of a built-in pipeline; nothing of another one."""
+    if importlib.util.find_spec(f"pipelines.landing.{pipeline}") is None:
+        return ""
+    return f" `tidemill land {pipeline} --until DAY` delivers those that it has had by that day."
+
+
 @dataclass(frozen=True)
 class Landing:
     """The landing folder of a pipeline, on whatever store it lies."""
@@ -81,8 +89,7 @@ class Landing:
         if not system.exists(path):
             raise LandingError(
                 f"there is no landing folder {place}. Deliver files there, or give another folder "
-                f"as `landing` of pipeline '{pipeline}'. The files of the example are delivered by "
-                "`tidemill land flights --until 2013-11-30`."
+                f"as `landing` of pipeline '{pipeline}'.{_delivered(pipeline)}"
             )
         return cls(spark, str(system.makeQualified(path).toString()))
 
@@ -101,10 +108,12 @@ class Landing:
         folder = f"{self.root}/{source.path}"
         system, path = file_system(self.spark, folder)
         if not system.exists(path):
+            root = file_system(self.spark, self.root)[1]
+            there = [str(one.getPath().getName()) for one in system.listStatus(root)]
             raise LandingError(
                 f"the landing folder of source '{name}' is missing: {folder}. "
                 f"Expected the folder that `ingest.sources.{name}.path: {source.path}` names; "
-                "make it (it may be empty), or mend the setting."
+                f"make it (it may be empty), or mend the setting.{nearest(source.path, there)}"
             )
         return True
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self, TypeVar
 
-from pipelines.cleaning.aside import all_rejected, too_much_aside
+from pipelines.cleaning.aside import all_rejected, aside_notes, too_much_aside
 from pipelines.cleaning.batch import Batch, Bronze, prepare
 from pipelines.cleaning.gates import judge_tables
 from pipelines.cleaning.judge import count_reasons
@@ -23,7 +23,7 @@ from pipelines.lake.tables import bronze as bronze_table
 from pipelines.lake.tables import quarantine
 from pipelines.privacy.keys import check_keys
 from pipelines.quality.table_rules import TableResult
-from pipelines.run import Resolved, Run, StageResult, Stopwatch
+from pipelines.run import Resolved, Run, StageResult, Stopwatch, resolve_place
 
 logger = logging.getLogger(__name__)
 
@@ -53,9 +53,12 @@ def run(run: Run) -> StageResult:
                 f"Deliver files that can be read, or correct `ingest.sources`; then run `tidemill "
                 f"ingest {run.pipeline.name}` again."
             )
+        landing = resolve_place(run.pipeline.root, run.pipeline.landing)
         raise TableNotFound(
-            f"the lake {run.lake.root} holds no bronze table of {run.pipeline.name}. "
-            f"Run `tidemill ingest {run.pipeline.name}` first."
+            f"the lake {run.lake.root} holds no bronze table of {run.pipeline.name}: no file has "
+            f"been read yet. Put files where `landing` and each source's `path` say "
+            f"({', '.join(_places(run, landing))}), then run `tidemill ingest "
+            f"{run.pipeline.name}`."
         )
     for name, entity in entities.items():
         if bronze.get(entity.source) is None:
@@ -79,10 +82,18 @@ def run(run: Run) -> StageResult:
         too_much = too_much_aside(run, batches, result.details["reasons"])
         if too_much is not None:
             raise TooMuchAside(too_much)
+        for note in aside_notes(run, batches, result.details["reasons"]):
+            logger.warning("clean %s: %s", run.pipeline.name, note)
     finally:
         for batch in batches.values():
             batch.rows.unpersist()
     return result
+
+
+def _places(run: Run, landing: str) -> list[str]:
+    """Return where the files of the first sources are looked for."""
+    paths = [one.path for one in run.pipeline.ingest.sources.values() if one.jdbc is None]
+    return [f"{landing}/{path}" for path in paths[:3]]
 
 
 def _check_again(run: Run) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from pipelines.errors import LakeError, TooMuchAside
-from pipelines.ingest.aside import too_much_aside
+from pipelines.ingest.aside import aside_notes, too_much_aside
 from pipelines.ingest.batch import Outcome
 from pipelines.ingest.jdbc import ingest_tables
 from pipelines.ingest.source import ingest_sources
@@ -59,6 +59,8 @@ def run(run: Run) -> StageResult:
     too_much = too_much_aside(run, outcomes)
     if too_much is not None:
         raise TooMuchAside(too_much)
+    for note in aside_notes(run, outcomes):
+        logger.warning("ingest %s: %s", pipeline.name, note)
     return result
 
 
@@ -108,10 +110,16 @@ def describe(outcome: Outcome) -> str:
     """Say in few words what a source brought."""
     if not outcome.files and not outcome.corrected and not outcome.rows:
         return "nothing new"
-    parts = [f"{outcome.files:,} new files"] if outcome.files else []
-    parts += [f"{outcome.rows:,} rows"]
-    parts += [f"{outcome.corrected:,} files read again"] if outcome.corrected else []
-    parts += [f"{len(outcome.rejected):,} files put aside"] if outcome.rejected else []
-    parts += [f"{len(outcome.drifted):,} files of other columns"] if outcome.drifted else []
-    parts += [f"{outcome.malformed:,} malformed records"] if outcome.malformed else []
-    return ", ".join(parts)
+    parts = [
+        _counted(outcome.files, "new file"),
+        _counted(outcome.rows, "row") or "0 rows",
+        _counted(outcome.corrected, "file", " read again"),
+        _counted(len(outcome.rejected), "file", " put aside"),
+        _counted(len(outcome.drifted), "file", " of other columns"),
+        _counted(outcome.malformed, "malformed record"),
+    ]
+    return ", ".join(filter(None, parts))
+
+
+def _counted(number: int, what: str, more: str = "") -> str:
+    return f"{number:,} {what}{'s' * (number != 1)}{more}" if number else ""

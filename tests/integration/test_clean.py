@@ -404,16 +404,17 @@ def test_progress_that_another_run_moved_on_meanwhile_is_not_moved_back(shop, mo
     assert shop.silver() == {(1, 1.0), (2, 2.0)}
 
 
-def test_a_run_that_achieved_nothing_is_no_success_and_says_why(shop):
+def test_a_run_that_achieved_nothing_is_no_success_and_says_why(shop, caplog):
     columns = {"id": {"type": "int"}, "v": {"type": "double"}}
     shop.deliver([("1", "1,5"), ("2", "2,5"), ("x", "3")])
     with pytest.raises(TooMuchAside) as error:
         shop.run(columns=columns)
     assert error.value.exit_code == 3
     assert str(error.value).startswith(
-        "3 of 3 new rows of 'readings' went into quarantine, more than the share of 0.5 that "
-        "`clean.entities.readings.max_quarantined` allows: cast:v in 2 rows (for example '1,5' as "
-        "double); cast:id in 1 rows (for example 'x' as int). All rows are written, and `tidemill "
+        "3 of 3 new rows of 'readings' went into quarantine: cast:v in 2 rows (for example '1,5' "
+        "as double: `format: '1.234,56'` reads it, if numbers are written so); cast:id in 1 row "
+        "(for example 'x' as int). That is more than the share of 0.5 that "
+        "`clean.entities.readings.max_quarantined` allows. All rows are written, and `tidemill "
         "quarantine show shop readings --reason cast:v` shows them. Correct"
     )
     assert shop.table("quarantine.readings").count() == 3
@@ -421,13 +422,18 @@ def test_a_run_that_achieved_nothing_is_no_success_and_says_why(shop):
     shop.deliver([("1", "1")], "b.csv", DAY2)
     shop.run()
     shop.deliver([("2", "2"), ("3", "y"), ("4", "z")], "c.csv", DAY3)
+    caplog.clear()
     assert went(shop.run())["quarantined"] == 2, "a few beside good ones stop no run"
+    assert (
+        "2 of 3 new rows of 'readings' went into quarantine: cast:v in 2 rows (for example 'y' as "
+        "double). `tidemill quarantine show shop readings` shows them"
+    ) in caplog.text, "but they are told"
     shop.deliver([("5", "y")], "d.csv", DAY3)
     mark = {"action": "generalize", "to": "prefix", "keep": 3}
     shop.privacy = Privacy.model_validate({"sources": {"readings": {"id": mark}}})
     with pytest.raises(TooMuchAside) as error:
         shop.run()
-    assert "cast:v in 1 rows. All" in str(error.value), "no value is shown where some are marked"
+    assert "cast:v in 1 row. That" in str(error.value), "no value is shown where some are marked"
     many = [(str(n), "y") for n in range(20)] + [(str(n), "1") for n in range(20, 39)]
     shop.privacy = Privacy()
     shop.deliver(many, "e.csv", DAY3)

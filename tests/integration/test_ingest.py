@@ -387,12 +387,15 @@ def test_a_lost_note_of_what_was_written_doubles_nothing(place: Place) -> None:
 
 
 def test_what_is_missing_is_named(place: Place) -> None:
-    place.sources["more"] = Source(path="more", columns=("a",))
-    with pytest.raises(LandingError, match=r"the landing folder of source 'more' is missing"):
+    place.sources["more"] = Source(path="cvs", columns=("a",))
+    said = r"the landing folder of source 'more' is missing.* Did you mean 'csv'\?"
+    with pytest.raises(LandingError, match=said):
         place.ingest()
     shutil.rmtree(place.landing)
-    with pytest.raises(LandingError, match=r"there is no landing folder .*`tidemill land flights"):
+    with pytest.raises(LandingError, match=r"there is no landing folder .*of pipeline 'toy'\.$"):
         place.ingest()
+    with pytest.raises(LandingError, match=r"`tidemill land flights --until DAY` delivers those"):
+        ingest_sources(place.spark, place.lake, "flights", str(place.landing), place.sources)
     assert not (place.folder / "lake").exists()
 
 
@@ -502,7 +505,7 @@ def test_the_stage_counts_what_it_took_in_and_twice_changes_nothing(
     assert first.written["bronze.schedules"] == 1
     details = json.loads(first.to_json())["details"]
     assert details == {"landing": str(landing), "rejected_files": {}}
-    assert {"event": "note", "text": "airlines: 1 new files, 16 rows"} in notes
+    assert {"event": "note", "text": "airlines: 1 new file, 16 rows"} in notes
     second = run_stage("ingest", run)
     assert second.written == first.written, "nothing new, and the record says what is there"
     assert set(second.counts.values()) == {0}

@@ -23,8 +23,8 @@ def test_a_few_are_too_much_where_nothing_good_has_come():
 def test_reasons_are_told_by_how_often_they_were_each_with_an_example():
     found = [("torn", "a.csv"), ("columns", "b.csv"), ("columns", "c.csv"), ("x", ""), ("y", "")]
     assert _commonest(found) == (
-        "columns (2 times, for example 'b.csv'); torn (1 times, for example 'a.csv'); "
-        "x (1 times); and 1 other reasons"
+        "columns (2 times, for example 'b.csv'); torn (1 time, for example 'a.csv'); "
+        "x (1 time); and 1 other reasons"
     )
 
 
