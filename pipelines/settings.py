@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+from pipelines.errors import nearest
 
 
 class Settings(BaseModel):
@@ -24,7 +26,14 @@ def known_zone(value: str) -> str:
     try:
         ZoneInfo(value)
     except (ZoneInfoNotFoundError, ValueError) as error:
-        raise ValueError(f"unknown time zone '{value}'") from error
+        city = value.strip().replace(" ", "_").lower()
+        zones = sorted(available_timezones())
+        same = [zone for zone in zones if zone.lower().rsplit("/", 1)[-1] == city]
+        near = nearest(value, zones) if "/" in value else ""
+        near = f" Did you mean '{same[0]}'?" if same else near
+        raise ValueError(
+            f"unknown time zone '{value}'; expected a name of IANA's, as Europe/Berlin.{near}"
+        ) from error
     return value
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import logging
 import os
+import re
 import signal
 import sys
 import traceback
@@ -70,10 +72,35 @@ def _wrong_usage(error: Exception) -> typer.Exit | None:
     given = getattr(error, "option_name", "")
     if given.startswith("-") and said.startswith("No such option"):
         options = [name for one in context.command.get_params(context) for name in one.opts]
-        said = f"no option '{given}'.{nearest(given, options)}"
+        said = f"no option '{given}'.{nearest(given, options) or _setting(given)}"
+    if "does not match the format" in said:
+        said = f"{said.partition(' does not match')[0]} is no day; expected YYYY-MM-DD."
+        said += _day_meant(said)
     path = context.command_path if context else "tidemill"
-    more = "" if "Did you mean" in said else f" `{path} --help` shows what there is."
+    more = f" `{path} --help` shows what there is."
+    if "Did you mean" in said or "--set" in said:
+        more = ""
     return _end(f"{said[0].lower()}{said[1:]}{more}", int(getattr(error, "exit_code", 2)))
+
+
+def _setting(option: str) -> str:
+    """Say how a setting is given that somebody took for an option; nothing of other names."""
+    from pipelines.config.pipeline import Pipeline
+
+    name = option.lstrip("-").replace("-", "_")
+    for stage, field in Pipeline.model_fields.items():
+        if name in getattr(field.annotation, "model_fields", {}):
+            return f" It is a setting: --set {stage}.{name}=VALUE."
+    return ""
+
+
+def _day_meant(said: str) -> str:
+    """Return the day that a message quotes in another form."""
+    text = re.sub(r"^.*: '(.*)'.*$", r"\1", said)
+    for pattern in ("%d.%m.%Y", "%Y%m%d", "%Y/%m/%d", "%Y.%m.%d"):
+        with contextlib.suppress(ValueError):
+            return f" Did you mean {dt.datetime.strptime(text, pattern).date()}?"
+    return ""
 
 
 def _headline(error: Exception) -> str:
@@ -125,7 +152,10 @@ def set_up_logging(*, is_watched: bool) -> None:
     logging.getLogger("pipelines").setLevel(logging.WARNING if quiet else logging.INFO)
     if not is_debug:
         # Py4J logs the stack of every call that Ctrl-C interrupts.
-        logging.getLogger("py4j").setLevel(logging.CRITICAL)
+        # Spark's errors of queries log themselves when they are made, on handlers of their own:
+        # the stack, and what the message quotes, some of which may be a row's.
+        for name in ("py4j", "SQLQueryContextLogger", "DataFrameQueryContextLogger"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         warnings.simplefilter("ignore")
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         os.environ.setdefault("PYTHONWARNINGS", "ignore")  # for the Python workers

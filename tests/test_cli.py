@@ -98,7 +98,16 @@ def test_an_unknown_command_is_refused_with_the_nearest(tidemill):
         ("clean", "missing argument 'PIPELINE'. `tidemill clean --help` shows what there is."),
         ("clean flights --date", "option '--date' requires an argument."),
         ("clean flights extra", "got unexpected extra argument(s) (extra)"),
-        ("score flights --date 2013-02-30", "invalid value for '--date': '2013-02-30' does not"),
+        ("score flights --date 2013-02-30", "invalid value for '--date': '2013-02-30' is no day;"),
+        (
+            "score flights --date 01.02.2024",
+            "invalid value for '--date': '01.02.2024' is no day; expected YYYY-MM-DD. "
+            "Did you mean 2024-02-01?",
+        ),
+        ("score flights --date 20240201", "invalid value for '--date': '20240201' is no day; "),
+        ("run flights --epochs 3", "no option '--epochs'. It is a setting: --set train.epochs="),
+        ("run flights --batch-size 3", "no option '--batch-size'. It is a setting: --set train.ba"),
+        ("run conf/flights", "no pipeline 'conf/flights'"),
         ("runs flights --last 0", "invalid value for '--last'"),
         ("runs flights --stage claen", "no stage 'claen'; stages are ingest, clean,"),
         ("clean flihgts", "no pipeline 'flihgts'"),
@@ -110,6 +119,11 @@ def test_wrong_usage_is_told_in_one_line_and_ends_with_2(tidemill, arguments, sa
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith(f"tidemill: {said}")
     assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("given", ["conf/flights", "conf/flights/", "conf/flights/pipeline.yml"])
+def test_who_gives_the_folder_or_its_file_is_told_the_name(tidemill, given):
+    assert "Did you mean 'flights'?" in tidemill("validate", given).stderr
 
 
 def test_a_model_that_is_not_there_is_told_by_validate_with_file_and_line(

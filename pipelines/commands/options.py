@@ -31,18 +31,36 @@ Set = Annotated[
 ]
 Date = Annotated[
     dt.datetime | None,
-    typer.Option("--date", formats=_DAY, help="Logical date, or the last day of a range."),
+    typer.Option(
+        "--date",
+        formats=_DAY,
+        metavar="YYYY-MM-DD",
+        help="Logical date, or the last day of a range.",
+    ),
 ]
 Since = Annotated[
     dt.datetime | None,
-    typer.Option("--since", formats=_DAY, help="First day of a range that ends with --date."),
+    typer.Option(
+        "--since",
+        formats=_DAY,
+        metavar="YYYY-MM-DD",
+        help="First day of a range that ends with --date.",
+    ),
 ]
 Until = Annotated[
-    dt.datetime, typer.Option("--until", formats=_DAY, help="The last day that has arrived.")
+    dt.datetime,
+    typer.Option(
+        "--until", formats=_DAY, metavar="YYYY-MM-DD", help="The last day that has arrived."
+    ),
 ]
 End = Annotated[
     dt.datetime | None,
-    typer.Option("--until", formats=_DAY, help="The story's last day; by default a month's end."),
+    typer.Option(
+        "--until",
+        formats=_DAY,
+        metavar="YYYY-MM-DD",
+        help="The story's last day; by default a month's end.",
+    ),
 ]
 Step = Annotated[int, typer.Option("--step", help="Days in a delivery of new files.")]
 RunId = Annotated[

@@ -84,9 +84,11 @@ def load_document(
     folder = root / "conf" / name
     known = pipeline_names(root)
     if name not in known:
+        # Somebody may have given the folder, or the file in it.
+        meant = next((part for part in reversed(Path(name).parts) if part in known), name)
         raise SettingsError(
             f"no pipeline '{name}': {folder / _FILE} does not exist. Known in {root / 'conf'} are "
-            f"{', '.join(known) or 'none'}.{nearest(name, known)}"
+            f"{', '.join(known) or 'none'}.{nearest(meant, known)}"
         )
     document = _read(folder / _FILE, root)
     refuse_credentials(document)
@@ -94,8 +96,9 @@ def load_document(
         overlays = environments(folder)
         if env not in overlays:
             raise SettingsError(
-                f"no environment '{env}': {folder / f'{env}.yml'} does not exist. Known are "
-                f"{', '.join(overlays) or 'none'}.{nearest(env, overlays)}"
+                f"no environment '{env}': {folder / f'{env}.yml'} does not exist. "
+                + (f"Known are {', '.join(overlays)}." if overlays else "There is none.")
+                + nearest(env, overlays)
             )
         overlay = _read(folder / f"{env}.yml", root)
         refuse_credentials(overlay)

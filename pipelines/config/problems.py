@@ -60,10 +60,19 @@ def _say(problem: Any, path: Path, values: Any) -> str:
         return "is missing."
     if kind == "value_error":
         return f"{problem['ctx']['error']}"
+    if kind.startswith("date_"):
+        return f"expected a day as 2024-02-29, received {_shown(problem['input'])}."
     said = f"{problem['msg']}, received {_shown(problem['input'])}."
-    if kind == "literal_error" and isinstance(problem["input"], str):
-        known = re.findall(r"'([^']*)'", problem["ctx"]["expected"])
-        said += nearest(problem["input"], known)
+    given, choices = problem["input"], ""
+    if kind == "literal_error":
+        choices = problem["ctx"]["expected"]
+    if kind == "union_tag_invalid":
+        given, choices = problem["ctx"]["tag"], problem["ctx"]["expected_tags"]
+        said = f"unknown `kind: {given}`; expected one of {choices.replace(chr(39), '')}."
+    if choices and isinstance(given, str):
+        said += nearest(given, re.findall(r"'([^']*)'", choices))
+    if choices and str(given).lower() in ("excel", "xls", "xlsx"):
+        said += " Save such files as CSV."
     return said
 
 

@@ -9,6 +9,9 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Mapping
+from encodings.aliases import aliases
+
+from pipelines.errors import nearest
 
 _PARQUET = ("datetimeRebaseMode", "int96RebaseMode")
 _SPELT = {
@@ -24,6 +27,8 @@ _SET_BY_INGEST = (
     *("header", "mode", "columnNameOfCorruptRecord", "inferSchema", "enforceSchema", "path"),
     *("recursiveFileLookup", "mergeSchema", "maxFileAge", "basePath"),
 )
+_CALLED = {"separator": "sep", "quotechar": "quote", "escapechar": "escape", "newline": "lineSep"}
+"""What other programs call options that there are."""
 _INSTEAD = {
     "pathglobfilter": "Give a glob as the source's `path`",
     "emptyvalue": "Say with `null_values` of `clean` what means a missing value",
@@ -53,7 +58,8 @@ def check_options(kind: str, options: Mapping[str, str]) -> None:
             more = _INSTEAD.get(low, "It could lose or change rows without a finding, or does none")
             raise ValueError(
                 f"`options.{option}` can't be set for `format: {kind}`; expected "
-                f"{', '.join(_SPELT[kind]) or 'none at all'}. {more}; leave it out"
+                f"{', '.join(_SPELT[kind]) or 'none at all'}. {more}; leave it out."
+                f"{nearest(_CALLED.get(low, option), list(_SPELT[kind]))}"
             )
     if kind == "csv":
         _check_csv({option.lower(): value for option, value in options.items()})
@@ -101,7 +107,10 @@ def check_encoding(encoding: str) -> None:
     try:
         info = codecs.lookup(encoding)
     except (LookupError, ValueError) as error:
-        raise ValueError(f"`options.encoding: {encoding}` is no known encoding") from error
+        raise ValueError(
+            f"`options.encoding: {encoding}` is no known encoding; expected one as utf-8, utf-16, "
+            f"cp1252, latin-1 or shift_jis.{nearest(encoding.lower(), sorted(aliases.values()))}"
+        ) from error
     if not reads_text(info):
         raise ValueError(
             f"`options.encoding: {encoding}` is no encoding that text files are read in; expected "

@@ -119,10 +119,15 @@ class Train(Settings):
 
     @model_validator(mode="after")
     def _label_fits_the_loss(self) -> Train:
-        if (self.classes is None) == (self.task == "classes"):
+        if self.classes is None and self.task == "classes":
             raise ValueError(
-                "`train.classes` goes with `train.loss: categorical_crossentropy`, and only with "
-                f"it; received `train.loss: {self.loss}` and `train.classes: {self.classes}`"
+                f"`train.loss: {self.loss}` needs `train.classes`, the number of classes: the "
+                "label is 0 to `classes` - 1"
+            )
+        if self.classes is not None and self.task != "classes":
+            raise ValueError(
+                f"`train.classes: {self.classes}` is for `train.loss: categorical_crossentropy` "
+                f"alone; received `train.loss: {self.loss}`. Leave one of the two out"
             )
         watched = self.early_stopping.monitor if self.early_stopping else "val_loss"
         if watched not in MONITORS[self.task]:

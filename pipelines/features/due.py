@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pipelines.errors import FeatureError
+from pipelines.errors import FeatureError, nearest
 from pipelines.features.covered import read_covered
 from pipelines.features.days import Days, few, intersected, joined, missing
 from pipelines.features.query import Tables
@@ -114,7 +114,9 @@ def _all_days(run: Run, tables: Tables) -> Days:
     if not with_date:
         raise FeatureError(
             f"without --date all days of the input are made, but no table of `featurize.reads` "
-            f"has the column '{date}' ({sorted(tables)}). Give the days with --since and --date."
+            f"has the column '{date}', which `featurize.date` names ({sorted(tables)}). Give the "
+            "days with --since and --date, or have `clean` derive the column."
+            f"{nearest(date, [name for df in tables.values() for name in df.columns])}"
         )
     ends = [end for df in with_date.values() for end in _ends(df, date)]
     if not ends:

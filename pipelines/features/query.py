@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.errors import FeatureError, SettingsError, nearest
-from pipelines.features.references import bind_tables, count_words, view_name
+from pipelines.features.references import as_written, bind_tables, count_words, view_name
 from pipelines.lake.confined_sql import check_places, check_query
 
 if TYPE_CHECKING:
@@ -82,7 +82,10 @@ def run_sql(files: list[SqlFile], tables: Tables, span: Span, keep: ExitStack) -
             check_query(session, text, readable, f"{file.name}.sql can't be run: it")
         except SettingsError as error:
             raise FeatureError(str(error)) from None
-        df = _query(session.sql, file.name, text, args)
+        try:
+            df = _query(session.sql, file.name, text, args)
+        except FeatureError as error:
+            raise FeatureError(as_written(str(error), tables)) from error
         if position == len(files) - 1:
             return df
         later = "\n".join(texts[position + 1 :])

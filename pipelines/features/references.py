@@ -31,6 +31,13 @@ def view_name(table: str) -> str:
     return table.replace(".", "__")
 
 
+def as_written(text: str, tables: Iterable[str]) -> str:
+    """Return what Spark says of a query with the tables' names as the query has them."""
+    for table in sorted(tables, key=len, reverse=True):
+        text = text.replace(view_name(table), table)
+    return text
+
+
 def bind_tables(sql: str, readable: Iterable[str], where: str) -> str:
     """Return the text with each table's name replaced by that of its view.
 

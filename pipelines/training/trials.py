@@ -155,7 +155,8 @@ def check_batch(settings: Train, data: Data) -> None:
     if batch > found:
         raise SettingsError(
             f"`train.batch_size: {batch}` is more than the {found} rows of the training split"
-            f"{f' ({data.what})' if data.what else ''}. Make it smaller."
+            f"{f' ({data.what})' if data.what else ''}. Make it smaller: some batches to an epoch, "
+            f"as `train.batch_size: {max(1, found // 10)}`."
         )
 
 

@@ -29,8 +29,8 @@ def test_classes_that_are_not_named_weigh_one() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"loss": "categorical_crossentropy"}, "`train.classes` goes with"),
-        ({"classes": 3}, "`train.classes` goes with"),
+        ({"loss": "categorical_crossentropy"}, "needs `train.classes`, the number of classes"),
+        ({"classes": 3}, "`train.classes: 3` is for `train.loss: categorical_crossentropy` alone"),
         ({"loss": "mse", "class_weights": "balanced"}, "class_weights` needs classes"),
         ({"class_weights": {2: 1.0}}, "expected classes 0 to 1"),
         ({"loss": "mse", "early_stopping": {"monitor": "val_accuracy"}}, "val_mae, val_mse"),
