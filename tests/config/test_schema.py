@@ -36,6 +36,8 @@ def test_every_pipeline_fits_the_schema_and_names_it(project):
     for file in files:
         text = file.read_text()
         jsonschema.validate(plain(text), schema)
+        if not (project / "pipelines" / "landing" / f"{file.parent.name}.py").exists():
+            continue  # somebody's own
         assert "# yaml-language-server: $schema=../pipeline.schema.json" in text
 
 
