@@ -25,6 +25,8 @@ DAMAGED = "damaged: "
 """So begins the reason of a file that could be opened, but not read to its end."""
 UNREADABLE = "can't be read: "
 """So begins the reason of a file that could not be opened: it is tried again by every run."""
+SIGNED = frozenset(["format", "columns", "headers", "options", "schema_drift"])
+"""Settings of a source that decide which of its files can be read."""
 
 Status = Literal["ingested", "rejected", "corrected"]
 
@@ -143,8 +145,7 @@ def files_to_try_again(
 
 def sign(source: Source) -> str:
     """Return a short hash of the settings that decide which files can be read."""
-    parts = {"format", "columns", "headers", "options", "schema_drift"}
-    text = json.dumps(source.model_dump(mode="json", include=parts), sort_keys=True)
+    text = json.dumps(source.model_dump(mode="json", include=set(SIGNED)), sort_keys=True)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from pipelines.config.ingest import Source
-from pipelines.errors import TidemillError
+from pipelines.errors import SettingsError, TidemillError
 from pipelines.ingest.batch import Outcome, Writer
 from pipelines.ingest.drift import refuse_drift
 from pipelines.ingest.files import Landing, LandingFile
 from pipelines.ingest.ledger import (
+    SIGNED,
     UNREADABLE,
     Batch,
     Intent,
@@ -27,6 +28,7 @@ from pipelines.ingest.ledger import (
 from pipelines.ingest.session import quiet_session
 from pipelines.ingest.tables import Tables, stored_columns
 from pipelines.lake.catalog import Lake
+from pipelines.lake.read import latest_version, read_at, table_exists
 from pipelines.privacy.protect import Protection
 
 if TYPE_CHECKING:
@@ -69,6 +71,7 @@ class SourceIngest:
         self._changed: list[LandingFile] = []
         self._again: list[LandingFile] = []
         self._reasons: dict[str, str] = {}
+        self._read_with = ""
 
     @property
     def paths(self) -> Collection[str]:
@@ -78,20 +81,42 @@ class SourceIngest:
     def check(self, listed: list[LandingFile]) -> None:
         """Find what is to be done, and what stops the run; write nothing.
 
-        Raises FileChanged, or SchemaDrift.
+        Raises FileChanged, SchemaDrift, or SettingsError.
         """
         if self._unfinished:
             check_still_there(self._unfinished, listed, self.landing)
+            self._check_sign(self._unfinished)
         known = add_unfinished(self._known, self._unfinished)
         self._reasons = {path: one.reason for path, one in known.items()}
         self._new = [file for file in listed if file.path not in known]
         self._changed = changed_files(listed, known, self.source, self.name)
         last = self._intent.last()
-        is_read_otherwise = last is None or last.read_with != self._sign
+        self._read_with = last.read_with if last else ""
+        is_read_otherwise = self._read_with != self._sign
         self._again = files_to_try_again(listed, known, is_read_otherwise=is_read_otherwise)
         if self.source.schema_drift == "fail" and (self._new or self._changed):
             found = self._writer.sort_out([*self._new, *self._changed])
             refuse_drift(self.name, self.source, found.rejected)
+
+    def _check_sign(self, batch: Batch) -> None:
+        """Raise SettingsError where rows of an unfinished batch were read by other settings.
+
+        A file that today's put aside would be tried again one day, and its rows be there twice.
+        """
+        rows = Tables(self.name).rows
+        if batch.read_with in ("", self._sign) or not table_exists(self.spark, self.lake, rows):
+            return
+        newest = read_at(self.spark, self.lake, rows, latest_version(self.spark, self.lake, rows))
+        if newest.where(f"_batch = {batch.number}").isEmpty():
+            return
+        where = f"ingest.sources.{self.name}"
+        raise SettingsError(
+            f"an earlier run was stopped while it wrote files of source '{self.name}' "
+            f"({batch.files[0].path} among them), and `{where}` was changed since: its rows are "
+            f"there, but not yet noted. Put {', '.join(f'`{one}`' for one in sorted(SIGNED))} of "
+            f"`{where}` back as they were, run `tidemill ingest {self.pipeline}` to have it "
+            "finished, and change them then."
+        )
 
     def ingest(self) -> None:
         """Finish what a stopped run left, then read all that is new or changed, as one batch."""
@@ -105,11 +130,15 @@ class SourceIngest:
             corrected = tuple(file.path for file in again)
             number, signed = self._number, self._sign
             self._write(Batch(app_id, number, number, files, corrected, read_with=signed))
+        elif self._again and (last := self._intent.last()) and last.read_with != self._sign:
+            # So that they are tried once by these settings, and not by every run from now on.
+            self._intent.note(replace(last, read_with=self._sign))
 
     def _readable_again(self) -> list[LandingFile]:
         """Return the files that earlier runs put aside, and that can be read now.
 
-        Of the others the log tells each time, and the tables once, unless for another reason.
+        Of the others the log tells each time, and the tables once, unless for another reason. They
+        count as put aside by this run, too, unless only an older release's note made it try.
         """
         if not self._again:
             return []
@@ -121,7 +150,8 @@ class SourceIngest:
         }
         for file, reason in still.items():
             logger.warning("%s: still put aside %s: %s", self.name, file.path, reason)
-            self.outcome.rejected[file.path] = reason
+            if self._read_with or reason.startswith(UNREADABLE):
+                self.outcome.rejected[file.path] = reason
         return [file for file in self._again if file not in still]
 
     def _write(self, batch: Batch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,8 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.config.ingest import Source
-from pipelines.errors import LandingError
+from pipelines.errors import LandingError, SettingsError
 from pipelines.ingest import files as landing_files
+from pipelines.ingest.ledger import Intent
 from pipelines.ingest.source import ingest_sources
 from pipelines.lake import write
 from tests.integration.test_ingest import CSV, JSON, PARQUET, T0, Place, write_parquet
@@ -185,16 +187,83 @@ def test_a_file_that_was_put_aside_for_the_settings_is_read_once_they_are_right(
     assert len(reasons) == 3
 
 
-def test_files_that_stay_aside_under_other_settings_are_told_and_nothing_is_written(place, caplog):
+def test_files_that_stay_aside_under_other_settings_are_told_once_and_nothing_is_written(
+    place, caplog
+):
     place.put("csv/a.csv", "x,y\n1,x\n")
     place.put("csv/b.csv", "a,b\n1,x\n")
     place.ingest()
     before = place.versions()
     place.sources = {"csv": Source(path="csv", columns=("a", "b"), options={"quote": "'"})}
     caplog.clear()
-    assert place.ingest()["csv"].rows == 0
+    tried = place.ingest()["csv"]
+    assert (tried.rows, set(tried.rejected)) == (0, {"csv/a.csv"})
     assert "csv: still put aside csv/a.csv: columns differ" in caplog.text
+    assert place.ingest()["csv"].rejected == {}, "once by the same settings"
     assert place.versions() == before
+
+
+def test_what_an_older_release_put_aside_is_tried_but_is_no_failure_of_this_run(place, caplog):
+    place.put("csv/a.csv", "x,y\n1,x\n")
+    place.ingest()
+    intent = Intent(place.spark, place.lake, "toy", "csv")
+    intent.note(replace(intent.last(), read_with=""))
+    caplog.clear()
+    assert place.ingest()["csv"].rejected == {}
+    assert "csv: still put aside csv/a.csv: columns differ" in caplog.text
+
+
+@pytest.mark.parametrize("killed_after", ["bronze.csv", "bronze.csv_rejected", "bronze.csv_files"])
+def test_a_second_try_that_is_killed_between_its_writes_is_finished_and_doubles_nothing(
+    place, monkeypatch, killed_after
+):
+    place.put("csv/a.csv", "a;b\n1;x\n2\n")
+    place.ingest()
+    wrong, right = place.sources["csv"], CSV.model_copy(update={"options": {"sep": ";"}})
+    place.sources = {"csv": right}
+    real = write.append_once
+
+    def killed(df, lake, table, app_id, txn_version):
+        version = real(df, lake, table, app_id, txn_version)
+        if table == killed_after:
+            raise RuntimeError("killed")
+        return version
+
+    with monkeypatch.context() as patch:
+        patch.setattr(write, "append_once", killed)
+        with pytest.raises(RuntimeError, match="killed"):
+            place.ingest()
+    if killed_after != "bronze.csv_files":
+        place.sources = {"csv": wrong}
+        with pytest.raises(
+            SettingsError, match=r"`schema_drift` of .* back as they were"
+        ):
+            place.ingest()
+        place.sources = {"csv": right}
+    for _ in range(2):
+        place.ingest()
+    assert place.rows("csv", "a", "b") == [("1", "x")]
+    assert place.rows("csv_rejected", "raw") == [("2",), (None,)]
+    assert [one[1] for one in place.rows("csv_files", "path", "status")] == [
+        "corrected",
+        "rejected",
+    ]
+
+
+def test_a_run_killed_before_its_first_row_may_be_finished_by_other_settings(place, monkeypatch):
+    place.put("csv/a.csv", "a;b\n1;x\n")
+    place.sources = {"csv": CSV.model_copy(update={"schema_drift": "ignore"})}
+
+    def killed(*_):
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(write, "append_once", killed)
+        with pytest.raises(RuntimeError, match="killed"):
+            place.ingest()
+    place.sources = {"csv": CSV.model_copy(update={"options": {"sep": ";"}})}
+    place.ingest()
+    assert place.rows("csv", "a", "b") == [("1", "x")]
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
