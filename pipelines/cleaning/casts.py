@@ -14,7 +14,7 @@ from pipelines.cleaning.texts import (
 )
 from pipelines.cleaning.typed import from_typed, is_number, moment_from_typed
 from pipelines.cleaning.zones import NOT_SAID, TWICE, comes_twice, exists, moment_of
-from pipelines.config.clean import FRACTIONS, Column, synonym
+from pipelines.config.columns import FRACTIONS, Column, synonym
 from pipelines.config.formats import marks_of, says_zone
 from pipelines.errors import SchemaError, SettingsError, nearest
 from pipelines.quality.rules import REASONS, names_where

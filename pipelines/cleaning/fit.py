@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from pipelines.cleaning.duplicates import FATE, decide_fates
 from pipelines.cleaning.missing import require_key
 from pipelines.cleaning.outliers import Bounds
-from pipelines.config.clean import Column, Entity, Outliers
+from pipelines.config.clean import Entity
+from pipelines.config.columns import Column, Outliers
 
 if TYPE_CHECKING:
     from pyspark.sql import Column as SparkColumn

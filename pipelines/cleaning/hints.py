@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 
-from pipelines.config.clean import Column
+from pipelines.config.columns import Column
 from pipelines.config.formats import SAMPLES, marks_of
 
 _MISSING = frozenset(
@@ -84,7 +84,8 @@ def _times(text: str, column: Column) -> str:
         for hour, (more, clock) in _HOURS.items()
         if re.fullmatch(f"({looks}){more}", text, re.ASCII) and _is_time(text, python + clock)
     ]
-    if is_date and any("HH" in one for one in found):
+    is_midnight = re.search(r" 00:00(:00)?$", text) is not None
+    if is_date and any("HH" in one for one in found) and not is_midnight:
         return "it has a time of day: declare it as timestamp, and derive the date from it"
     if not column.patterns:
         found = [one for one in found if not one.startswith("yyyy-MM-dd")]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pipelines.cleaning.casts import IS_DROPPED
 from pipelines.cleaning.texts import moment_from_text
 from pipelines.cleaning.zones import moment_of
-from pipelines.config.clean import Column
+from pipelines.config.columns import Column
 from pipelines.quality.rules import REASONS, names_where
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipelines.config.clean import Column
+from pipelines.config.columns import Column
 from pipelines.quality.rules import REASONS, names_where
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from pipelines.config.clean import FRACTIONS, INTEGERS, decimal_of
+from pipelines.config.columns import FRACTIONS, INTEGERS, decimal_of
 from pipelines.config.formats import Marks
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pytest
 from pyspark.sql import functions as F
 
 from pipelines.cleaning.casts import cast_columns
-from pipelines.config.clean import Column
+from pipelines.config.columns import Column
 from pipelines.config.formats import SAMPLES
 from pipelines.errors import SchemaError, SettingsError
 from tests.cleaning import generated, oracle

@@ -8,7 +8,8 @@ import pytest
 
 from pipelines.cleaning.duplicates import decide_fates
 from pipelines.cleaning.judge import count_reasons, judge, prune_condition, refusal
-from pipelines.config.clean import Column, Entity, Rule
+from pipelines.config.clean import Entity, Rule
+from pipelines.config.columns import Column
 
 pytestmark = pytest.mark.spark
 

@@ -8,7 +8,8 @@ import pytest
 
 from pipelines.cleaning.fit import columns_to_fit, fit_bounds, fit_settings
 from pipelines.cleaning.treat import type_rows
-from pipelines.config.clean import Column, Entity, Outliers
+from pipelines.config.clean import Entity
+from pipelines.config.columns import Column, Outliers
 
 pytestmark = pytest.mark.spark
 

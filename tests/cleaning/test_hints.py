@@ -6,7 +6,7 @@ import pytest
 
 from pipelines.cleaning.casts import cast_columns
 from pipelines.cleaning.hints import reading
-from pipelines.config.clean import Column
+from pipelines.config.columns import Column
 from tests.cleaning.test_casts import bronze
 
 ADVICE = [  # text, column, what is advised
@@ -24,6 +24,7 @@ ADVICE = [  # text, column, what is advised
     ("20240131", {"type": "date"}, "`format: yyyyMMdd` reads it"),
     ("2024-1-9", {"type": "date"}, "`format: yyyy-M-d` reads it"),
     ("2024-01-31 10:15", {"type": "date"}, "declare it as timestamp, and derive the date"),
+    ("31.1.2024 00:00", {"type": "date"}, "`format: d.M.yyyy HH:mm` reads it"),
     ("31.1.2024 10:15", {"type": "timestamp"}, "`format: d.M.yyyy HH:mm` reads it"),
     ("31/1/2024 10:15:00", {"type": "timestamp"}, "`format: d/M/yyyy HH:mm:ss` reads it"),
     ("3/4/2024 10:15", {"type": "timestamp"}, "`format: d/M/yyyy HH:mm` or `format: M/d/yyyy HH"),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from pipelines.config.clean import Column, Entity, Outliers, Rule
+from pipelines.config.clean import Entity, Rule
+from pipelines.config.columns import Column, Outliers
 
 COLUMNS = {"k": {"type": "int"}, "v": {"type": "double"}}
 

@@ -8,7 +8,7 @@ from chispa import assert_df_equality
 from pipelines.cleaning.derive import derive_columns
 from pipelines.cleaning.missing import require_key, treat_missing
 from pipelines.cleaning.outliers import Bounds, fixed_bounds, treat_outliers
-from pipelines.config.clean import Column, Missing, Outliers
+from pipelines.config.columns import Column, Missing, Outliers
 from pipelines.errors import SettingsError
 
 pytestmark = pytest.mark.spark
