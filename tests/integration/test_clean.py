@@ -339,7 +339,7 @@ def test_a_source_that_has_not_delivered_leaves_empty_tables(shop):
     columns = {"id": {"type": "int"}, "at": {"type": "timestamp"}}
     day = {"day": "CAST(at AS date)"}
     others = {"others": {"source": "others", "key": "id", "columns": columns, "derive": day}}
-    with pytest.raises(TableNotFound, match="Run `tidemill ingest shop` first"):
+    with pytest.raises(TableNotFound, match="then run `tidemill ingest shop`"):
         shop.run(others=others)
     shop.deliver([("1", "1")])
     assert went(shop.run(others=others)) == {"rows_in": 1, "inserted": 1}

@@ -235,9 +235,7 @@ def test_a_second_try_that_is_killed_between_its_writes_is_finished_and_doubles_
             place.ingest()
     if killed_after != "bronze.csv_files":
         place.sources = {"csv": wrong}
-        with pytest.raises(
-            SettingsError, match=r"`schema_drift` of .* back as they were"
-        ):
+        with pytest.raises(SettingsError, match=r"`schema_drift` of .* back as they were"):
             place.ingest()
         place.sources = {"csv": right}
     for _ in range(2):
