@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from pipelines.config import Pipeline
 from pipelines.errors import LakeError
 from pipelines.lake import files
-from pipelines.lake.catalog import Lake
-from pipelines.lake.opened import OpenedLake
+from pipelines.lake.catalog import Lake, Table
+from pipelines.lake.opened import OpenedLake, Standing
 from pipelines.lake.places import absolute, relative
 from pipelines.lake.tables import PipelineTables
 from pipelines.lake.tenant import confine
@@ -96,6 +96,8 @@ class Run:
     progress: Progress = _ignore
     again: tuple[str, ...] = ()
     """Entities whose tables `clean` makes anew, from all of bronze."""
+    writes: tuple[Table, ...] | None = None
+    """The tables that the stage at work writes; None where no runner has said."""
 
     @property
     def tables(self) -> PipelineTables:
@@ -105,6 +107,11 @@ class Run:
     def open(self, versions: Mapping[str, int]) -> OpenedLake:
         """Return the lake at the versions that this run resolved."""
         return OpenedLake(self.spark, self.lake, versions)
+
+    @property
+    def standing(self) -> Standing:
+        """The tables that the stage at work writes, as they stand."""
+        return Standing(self.spark, self.lake, self.writes)
 
     def resolve(self, kind: type[_Kind], stage: str, look: Callable[[], _Kind]) -> _Kind:
         """Return what this run resolved for `stage`, looking only the first time.

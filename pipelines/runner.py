@@ -190,7 +190,7 @@ def _attempt(stage: Stage, run: Run, module: ModuleType) -> StageResult:
     attempt.begin(run)
     try:
         with user_errors(stage, run), _spark_quiet(stage, run):
-            result: StageResult = module.run(run)
+            result: StageResult = module.run(replace(run, writes=stage.writes_tables(run.tables)))
             check_equations(stage, result)
     except Exception as error:
         record_failed(run, attempt, error)

@@ -9,7 +9,7 @@ from pipelines.cleaning.batch import Batch
 from pipelines.cleaning.casts import ORDER, RAW
 from pipelines.cleaning.duplicates import FATE
 from pipelines.cleaning.hints import reading
-from pipelines.lake.read import latest_version, read_at, table_exists
+from pipelines.lake.read import table_exists
 from pipelines.lake.rows import rows_of
 from pipelines.lake.tables import rejected
 from pipelines.quality.aside import is_too_much, shown
@@ -32,9 +32,8 @@ def too_much_aside(
     is_all = sum(one.rows_in - one.fates["quarantined"] for one in judged) == 0
 
     def has_none(name: str) -> bool:
-        table = run.tables.silver(name)
-        newest = latest_version(run.spark, run.lake, table)
-        return read_at(run.spark, run.lake, table, newest).isEmpty()
+        rows = run.standing.read(run.tables.silver(name))
+        return rows is None or rows.isEmpty()
 
     said = [
         _said(run, batch, reasons.get(name, {}))

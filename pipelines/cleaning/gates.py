@@ -14,7 +14,6 @@ from pipelines.cleaning.snapshots import gap_in_snapshot
 from pipelines.cleaning.treat import TOMBSTONE, silver_columns
 from pipelines.errors import TableNotFound
 from pipelines.lake.catalog import Table
-from pipelines.lake.read import latest_version, read_at, table_exists
 from pipelines.quality.table_rules import Outlook, TableResult, end_of_day, judge_table
 
 if TYPE_CHECKING:
@@ -105,10 +104,7 @@ def _after(run: Run, name: str, batches: Mapping[str, Batch]) -> DataFrame:
 
 
 def _silver(run: Run, name: str) -> DataFrame | None:
-    table = run.tables.silver(name)
-    if not table_exists(run.spark, run.lake, table):
-        return None
-    return read_at(run.spark, run.lake, table, latest_version(run.spark, run.lake, table))
+    return run.standing.read(run.tables.silver(name))
 
 
 def _as_of(run: Run, name: str, batch: Batch | None) -> dt.datetime | None:

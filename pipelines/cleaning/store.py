@@ -24,7 +24,7 @@ from pipelines.errors import LakeError, SchemaError
 from pipelines.lake import tables
 from pipelines.lake.catalog import Table
 from pipelines.lake.changes import switch_on_feed
-from pipelines.lake.read import latest_version, read_at, table_exists
+from pipelines.lake.read import read_at, table_exists
 from pipelines.lake.write import (
     MergeBy,
     create_if_absent,
@@ -128,7 +128,7 @@ def _merged(run: Run, batch: Batch, good: DataFrame, bad: DataFrame) -> Written:
         quarantine_version = insert_new(bad, run.lake, quarantine, quarantine.key).version
     else:
         create_if_absent(run.spark, run.lake, quarantine, bad.schema)
-        quarantine_version = latest_version(run.spark, run.lake, quarantine)
+        quarantine_version = run.standing.versions(quarantine)[str(quarantine)]
     by = MergeBy(
         key=entity.key,
         order_by=ORDER,

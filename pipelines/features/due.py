@@ -14,7 +14,6 @@ from pipelines.features.query import Tables
 from pipelines.features.refresh import MadeFrom, Touched, touched_days
 from pipelines.lake.catalog import Table
 from pipelines.lake.changes import table_id
-from pipelines.lake.read import latest_version, read_at, table_exists
 from pipelines.run import Resolved, Run
 
 if TYPE_CHECKING:
@@ -94,12 +93,9 @@ def _touched(run: Run, tables: Tables, now: MadeFrom, found: Found) -> Touched:
 
 def _made(run: Run, target: Table) -> list[Days]:
     """Return the days that the table has been made for, with rows or without."""
-    if not table_exists(run.spark, run.lake, target):
-        return []
-    version = latest_version(run.spark, run.lake, target)
-    gold = read_at(run.spark, run.lake, target, version)
+    gold = run.standing.read(target)
     date = run.pipeline.featurize.date
-    if date not in gold.columns:
+    if gold is None or date not in gold.columns:
         return []
     with_rows = [row[0] for row in gold.select(date).distinct().collect() if row[0]]
     made_in = table_id(run.spark, run.lake, target)

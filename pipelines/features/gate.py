@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from pipelines.errors import QualityError
 from pipelines.features.days import Days
 from pipelines.features.rows import RowCounts
-from pipelines.lake.read import latest_version, read_at, table_exists
 from pipelines.quality.table_rules import Outlook, end_of_day, judge_table
 
 if TYPE_CHECKING:
@@ -40,10 +39,7 @@ def judge_features(
     if not settings.table_rules:
         return []
     target = run.tables.features
-    there: DataFrame | None = None
-    if table_exists(run.spark, run.lake, target):
-        session = rows.sparkSession
-        there = read_at(session, run.lake, target, latest_version(run.spark, run.lake, target))
+    there = run.standing.read(target, rows.sparkSession)
 
     def table() -> DataFrame:
         if there is None or where == "true":

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from pipelines.errors import UsageError, nearest
 from pipelines.ingest.batch import Outcome
 from pipelines.ingest.tables import Tables
-from pipelines.lake.read import latest_version, read_at, table_exists
 from pipelines.lake.rows import rows_of
 from pipelines.quality.aside import is_too_much, shown
 
@@ -26,12 +25,8 @@ def too_much_aside(run: Run, outcomes: Mapping[str, Outcome]) -> str | None:
     is_all = not any(one.rows for one in outcomes.values())
 
     def has_none(name: str) -> bool:
-        table = Tables(name).rows
-        if not table_exists(run.spark, run.lake, table):
-            return True
-        return read_at(
-            run.spark, run.lake, table, latest_version(run.spark, run.lake, table)
-        ).isEmpty()
+        rows = run.standing.read(Tables(name).rows)
+        return rows is None or rows.isEmpty()
 
     said = []
     for name, one in outcomes.items():

@@ -32,7 +32,7 @@ class Check:
         return self.num_broken == 0
 
 
-def versions(run: Run) -> dict[str, int]:
+def look(run: Run) -> dict[str, int]:
     """Return the newest versions of the silver and quarantine tables that exist."""
     entities = run.pipeline.clean.entities
     tables = [t for name in entities for t in (run.tables.silver(name), quarantine(name))]

@@ -187,9 +187,7 @@ def _result(
             tables[str(silver)] = written[name].silver_version
             tables[str(kept_out)] = written[name].quarantine_version
             continue
-        for table in (silver, kept_out):
-            if table_exists(run.spark, run.lake, table):
-                tables[str(table)] = latest_version(run.spark, run.lake, table)
+        tables |= run.standing.versions(silver, kept_out)
     counts = {name: asdict(done.counts) for name, done in written.items()}
     total = {key: sum(each[key] for each in counts.values()) for key in asdict(Counts())}
     flat = {

@@ -27,7 +27,7 @@ from pipelines.lake.catalog import Table
 from pipelines.lake.changes import table_id
 from pipelines.lake.notes import last_notes
 from pipelines.lake.opened import OpenedLake
-from pipelines.lake.read import latest_version, read_at, table_exists
+from pipelines.lake.read import latest_version, table_exists
 from pipelines.lake.write import replace_slice
 from pipelines.run import Run, StageResult, Stopwatch
 
@@ -60,14 +60,14 @@ def run(run: Run) -> StageResult:
         counts, judged, written[str(target)] = _make(run, target, tables, due, note)
         if judged:
             details["table_rules"] = judged
-        made = read_at(run.spark, run.lake, target, written[str(target)])
+        made = run.open(written).read(target)
         held = made.where(_where(settings.date, due.days)).count()
         # `score` tells by it a day without rows from one that was never made.
         for days in due.days:
             made_in = table_id(run.spark, run.lake, target)
             add_covered(run.spark, run.lake, run.pipeline.name, made_in, days)
     else:
-        written[str(target)] = latest_version(run.spark, run.lake, target)
+        written = run.standing.versions(target)
     if due.days and not counts.rows:
         said = " to ".join(details[end] for end in ("since", "until"))
         _note(run, details, f"no rows for {said}: {target} has none for these days")
@@ -158,12 +158,10 @@ def _rows(run: Run, tables: Tables, spans: Sequence[Span], keep: ExitStack) -> D
 
 
 def _check_table(run: Run, target: Table, rows: DataFrame) -> None:
-    if not table_exists(run.spark, run.lake, target):
-        return
-    version = latest_version(run.spark, run.lake, target)
-    existing = read_at(run.spark, run.lake, target, version).schema
-    command = f"tidemill featurize {run.pipeline.name}"
-    check_same_columns(rows.schema, existing, str(target), command)
+    existing = run.standing.read(target)
+    if existing is not None:
+        command = f"tidemill featurize {run.pipeline.name}"
+        check_same_columns(rows.schema, existing.schema, str(target), command)
 
 
 def _where(date: str, ranges: Sequence[Days]) -> str:

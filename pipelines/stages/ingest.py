@@ -10,7 +10,6 @@ from pipelines.ingest.batch import Outcome
 from pipelines.ingest.jdbc import ingest_tables
 from pipelines.ingest.source import ingest_sources
 from pipelines.ingest.tables import Tables
-from pipelines.lake.read import latest_version, table_exists
 from pipelines.privacy.keys import check_keys
 from pipelines.privacy.protect import Protection
 from pipelines.run import Run, StageResult, Stopwatch, resolve_place
@@ -72,11 +71,9 @@ def _versions(run: Run, outcomes: dict[str, Outcome]) -> dict[str, int]:
     found: dict[str, int] = {}
     for name, outcome in outcomes.items():
         tables = Tables(name)
-        for table in (tables.rows, tables.rejected, tables.files):
-            if table in outcome.written:
-                found[table] = outcome.written[table]
-            elif table_exists(run.spark, run.lake, table):
-                found[table] = latest_version(run.spark, run.lake, table)
+        every = (tables.rows, tables.rejected, tables.files)
+        found |= {table: outcome.written[table] for table in every if table in outcome.written}
+        found |= run.standing.versions(*(table for table in every if table not in found))
     return found
 
 

@@ -166,7 +166,7 @@ def _look(run: Run) -> _Resolved:
     tables = {
         str(features): latest_version(run.spark, run.lake, features, f"featurize {name}"),
         str(predictions): latest_version(run.spark, run.lake, predictions, f"score {name}"),
-        **quality.versions(run),
+        **quality.look(run),
     }
     return _Resolved(tables, model.bundle, model.version)
 

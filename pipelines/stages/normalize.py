@@ -17,7 +17,7 @@ from pipelines.config import Pipeline
 from pipelines.encoding.fit import fit
 from pipelines.encoding.spec import FORMAT_VERSION, FeatureSpec
 from pipelines.errors import SettingsError
-from pipelines.lake.read import latest_version, read_at, table_exists
+from pipelines.lake.read import latest_version
 from pipelines.lake.write import replace_slice
 from pipelines.run import Run, StageResult, Stopwatch, Versions
 from pipelines.training_set import folds
@@ -101,7 +101,7 @@ def run(run: Run) -> StageResult:
         written=written,
         counts={
             **census.counts(),
-            "rows_out": read_at(spark, lake, target, version).count(),
+            "rows_out": run.open(written).read(target).count(),
         },
         details={
             "feature_spec": lake.state(pipeline.name, "normalize", name),
@@ -217,9 +217,9 @@ def _columns(pipeline: Pipeline) -> Columns:
 
 def _standing_version(run: Run, target: str, name: str, num_rows: int) -> int | None:
     """Return the version of a training set that was made from the very same and holds all rows."""
-    if not table_exists(run.spark, run.lake, target):
+    version = run.standing.version(target)
+    if version is None:
         return None
-    version = latest_version(run.spark, run.lake, target)
-    table = read_at(run.spark, run.lake, target, version)
+    table = run.open({target: version}).read(target)
     stands = named_spec(table.schema) == name and table.count() == num_rows
     return version if stands else None

@@ -21,7 +21,7 @@ from pipelines.features.days import Days, described, intersected
 from pipelines.features.grain import by_feature_date, joined
 from pipelines.lake.catalog import Table
 from pipelines.lake.changes import table_id
-from pipelines.lake.read import latest_version, read_at, table_exists
+from pipelines.lake.read import latest_version
 from pipelines.lake.write import insert_new
 from pipelines.run import Resolved, Run, StageResult, Stopwatch
 
@@ -98,7 +98,7 @@ def run(run: Run) -> StageResult:
         inserted, written = merged.inserted, {str(target): merged.version}
         _check_all_scored(run, target, wanted, resolved.model_version, first, last)
     else:
-        inserted, written = 0, _standing(run, target)
+        inserted, written = 0, run.standing.versions(target)
     result = StageResult(
         stage="score",
         pipeline=settings.name,
@@ -188,25 +188,15 @@ def _check_covered(
     )
 
 
-def _standing(run: Run, target: Table) -> dict[str, int]:
-    if not table_exists(run.spark, run.lake, target):
-        return {}
-    return {str(target): latest_version(run.spark, run.lake, target)}
-
-
 def _already_scored(
     run: Run, target: Table, model_version: int, first: dt.date, last: dt.date
 ) -> DataFrame | None:
-    """Return key and date of what this model version has predicted, or None without a table.
-
-    The newest version of the table is read, also in a retry: it is what the run writes, not what
-    it works on.
-    """
+    """Return key and date of what this model version has predicted, or None without a table."""
     from pyspark.sql import functions as F
 
-    if not table_exists(run.spark, run.lake, target):
+    rows = run.standing.read(target)
+    if rows is None:
         return None
-    rows = read_at(run.spark, run.lake, target, latest_version(run.spark, run.lake, target))
     of_model = rows.where(
         F.col("scoring_date").between(F.lit(first), F.lit(last))
         & (F.col("model_version") == model_version)
