@@ -1,6 +1,7 @@
 import contextlib
 import datetime as dt
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -50,7 +51,7 @@ def test_a_stage_is_called_and_heard_of(open_test_run, stage):
     calls, heard = stage("clean"), []
     run = open_test_run(progress=heard.append)
     assert run_stage("clean", run).counts == {"rows_out": 2}
-    assert calls == [run]
+    assert [replace(one, writes=None) for one in calls] == [run]
     assert [event["event"] for event in heard] == ["stage_started", "stage_done"]
 
 
