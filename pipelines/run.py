@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from pipelines.config import Pipeline
-from pipelines.errors import LakeError
+from pipelines.errors import LakeError, TidemillError
 from pipelines.lake import files
 from pipelines.lake.catalog import Lake, Table
 from pipelines.lake.opened import OpenedLake, Standing
@@ -135,15 +135,28 @@ class Run:
         files.delete(self.spark, self.lake.resolved(self.run_id, stage))
 
 
-@dataclass(frozen=True)
-class StageResult:
-    """What a stage did. `counts` is flat; keys are `rows_in`, `rows_out`, `<table>.rows`, ...
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """What a stage hands to the runner. `counts` is flat: `rows_in`, `rows_out`, `<table>.rows` ...
 
     `read` and `written` map table names to versions; what is no table stands in `details`:
     `ingest` reads the files of `details.landing`, `train` writes `details.bundle`, and `promote`
     moves an alias, judging by the tables it names in `read`. `details` also holds what else is
-    worth knowing, as plain JSON values (metrics, paths, rule results).
+    worth knowing, as plain JSON values (metrics, paths, rule results). `date` is the last day it
+    worked for. A `fault` is raised when all of that has been told: it stopped nothing.
     """
+
+    read: Mapping[str, int] = field(default_factory=dict)
+    written: Mapping[str, int] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
+    date: dt.date | None = None
+    fault: TidemillError | None = None
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """What a stage did, and in which run: what is kept of it, told, and shown."""
 
     stage: str
     pipeline: str
@@ -154,6 +167,21 @@ class StageResult:
     counts: dict[str, int] = field(default_factory=dict)
     details: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
+
+    @classmethod
+    def of(cls, stage: str, run: Run, done: Done, seconds: float) -> StageResult:
+        """Return the record of what a stage did."""
+        return cls(
+            stage=stage,
+            pipeline=run.pipeline.name,
+            run_id=run.run_id,
+            date=None if done.date is None else str(done.date),
+            read=dict(done.read),
+            written=dict(done.written),
+            counts=dict(done.counts),
+            details=dict(done.details),
+            seconds=seconds,
+        )
 
     def to_json(self) -> str:
         """Return the result as one JSON object."""

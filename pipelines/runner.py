@@ -36,7 +36,7 @@ from pipelines.lake.spark_log import failures_untold
 from pipelines.lake.tenant import confine_links
 from pipelines.lineage.attempts import Attempt, record_failed, record_stopped
 from pipelines.lineage.records import Hashes, RunRecord, keep
-from pipelines.run import Progress, Run, StageResult, Stopwatch, new_run_id, resolve_place
+from pipelines.run import Done, Progress, Run, StageResult, Stopwatch, new_run_id, resolve_place
 from pipelines.stages.catalog import STAGES
 from pipelines.stages.stage import Stage
 from pipelines.user_errors import may_quote_clear_values, user_errors
@@ -190,8 +190,7 @@ def _attempt(stage: Stage, run: Run, module: ModuleType) -> StageResult:
     attempt.begin(run)
     try:
         with user_errors(stage, run), _spark_quiet(stage, run):
-            result: StageResult = module.run(replace(run, writes=stage.writes_tables(run.tables)))
-            check_equations(stage, result)
+            result = _work(stage, run, module)
     except Exception as error:
         record_failed(run, attempt, error)
         raise
@@ -202,6 +201,18 @@ def _attempt(stage: Stage, run: Run, module: ModuleType) -> StageResult:
     content = json.dumps(stored, sort_keys=True, default=str)
     files.write_text(run.spark, _result_place(stage.name, run), content)
     attempt.end(run)
+    return result
+
+
+def _work(stage: Stage, run: Run, module: ModuleType) -> StageResult:
+    """Have a stage do its work; return what it did, checked and told of in the log."""
+    watch = Stopwatch()
+    done: Done = module.run(replace(run, writes=stage.writes_tables(run.tables)))
+    result = StageResult.of(stage.name, run, done, watch.seconds)
+    check_equations(stage, result)
+    logger.info("%s", result.line())
+    if done.fault is not None:
+        raise done.fault
     return result
 
 

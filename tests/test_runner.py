@@ -12,7 +12,7 @@ from pipelines.errors import FeatureError, LakeError, QualityError, SettingsErro
 from pipelines.lake.write import append_once
 from pipelines.lineage.records import read_records
 from pipelines.lineage.show import origin_in, run_lines
-from pipelines.run import StageResult, Versions
+from pipelines.run import Done, Versions
 from pipelines.runner import open_run, run_stage
 from pipelines.stages.catalog import STAGES
 
@@ -30,7 +30,7 @@ def stage(monkeypatch):
             calls.append(run)
             if work:
                 work(run)
-            return StageResult(name, run.pipeline.name, run.run_id, counts={"rows_out": 2})
+            return Done(counts={"rows_out": 2})
 
         module = ModuleType(f"pipelines.stages.{name}")
         module.run = run
@@ -88,8 +88,7 @@ def test_once_runs_again_where_a_written_table_is_gone(open_test_run, monkeypatc
 
     def work(run):
         calls.append(run)
-        written = {"silver.flights": 0}
-        return StageResult("clean", "flights", run.run_id, written=written)
+        return Done(written={"silver.flights": 0})
 
     module = ModuleType("pipelines.stages.clean")
     module.run = work

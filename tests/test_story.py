@@ -4,7 +4,7 @@ import pytest
 
 from pipelines.config.load import load_pipeline
 from pipelines.errors import SettingsError, UsageError
-from pipelines.run import StageResult
+from pipelines.run import Done
 from pipelines.story import Dates, chapters, deliverer, land, tell
 
 DAY = dt.date
@@ -79,7 +79,7 @@ class TestTelling:
                 if stage in broken:
                     raise KeyboardInterrupt
                 happened.append((stage, run.since, run.date, run.run_id))
-                return StageResult(stage, run.pipeline.name, run.run_id, str(run.date))
+                return Done(date=run.date)
 
             return work
 

@@ -1,1 +1,1 @@
-"""The stages. Each module has `run(run: Run) -> StageResult`; none imports another."""
+"""The stages. Each module has `run(run: Run) -> Done`; none imports another."""

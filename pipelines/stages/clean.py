@@ -23,7 +23,7 @@ from pipelines.lake.tables import bronze as bronze_table
 from pipelines.lake.tables import quarantine
 from pipelines.privacy.keys import check_keys
 from pipelines.quality.table_rules import TableResult
-from pipelines.run import Resolved, Run, StageResult, Stopwatch, resolve_place
+from pipelines.run import Done, Resolved, Run, resolve_place
 
 logger = logging.getLogger(__name__)
 
@@ -33,33 +33,20 @@ _AT_ONCE = 2
 """Entities worked on at the same time: one plans while the other one's tasks run."""
 
 
-def run(run: Run) -> StageResult:
+def run(run: Run) -> Done:
     """Clean what bronze holds beyond each entity's progress.
 
     All entities are treated and judged first; a broken rule of severity `fail` in any of them
     raises QualityError before anything is written. Then each is written: quarantine, silver,
     progress. Without new rows nothing is written. Entities of `run.again` are made anew from all of
-    bronze. Raises TooMuchAside, at the end, where too many of the new rows went into quarantine.
+    bronze. Its fault is TooMuchAside, where too many of the new rows went into quarantine.
     """
-    watch = Stopwatch()
     entities = run.pipeline.clean.entities
     _check_again(run)
     check_keys(run.spark, run.lake, run.pipeline.name, run.pipeline.privacy.keys)
     bronze = run.resolve(_Resolved, "clean", lambda: _look(run)).bronze
     if not any(bronze.values()):
-        if aside := all_rejected(run):
-            raise TableNotFound(
-                f"there is nothing to clean: `ingest` has put aside all that it read, {aside}. "
-                f"Deliver files that can be read, or correct `ingest.sources`; then run `tidemill "
-                f"ingest {run.pipeline.name}` again."
-            )
-        landing = resolve_place(run.pipeline.root, run.pipeline.landing)
-        raise TableNotFound(
-            f"the lake {run.lake.root} holds no bronze table of {run.pipeline.name}: no file has "
-            f"been read yet. Put files where `landing` and each source's `path` say "
-            f"({', '.join(_places(run, landing))}), then run `tidemill ingest "
-            f"{run.pipeline.name}`."
-        )
+        raise _nothing_to_clean(run)
     for name, entity in entities.items():
         if bronze.get(entity.source) is None:
             create_tables(run, name)
@@ -76,18 +63,25 @@ def run(run: Run) -> StageResult:
             for name, batch in batches.items()
         }
         written = dict(zip(batches, _each(batches, lambda n: store(run, batches[n])), strict=True))
-        result = _result(run, bronze, batches, written, watch)
-        result.details["table_rules"] = _tell(run, judged)
-        logger.info(result.line())
-        too_much = too_much_aside(run, batches, result.details["reasons"])
-        if too_much is not None:
-            raise TooMuchAside(too_much)
-        for note in aside_notes(run, batches, result.details["reasons"]):
-            logger.warning("clean %s: %s", run.pipeline.name, note)
+        return _done(run, bronze, batches, written, _tell(run, judged))
     finally:
         for batch in batches.values():
             batch.rows.unpersist()
-    return result
+
+
+def _nothing_to_clean(run: Run) -> TableNotFound:
+    if aside := all_rejected(run):
+        return TableNotFound(
+            f"there is nothing to clean: `ingest` has put aside all that it read, {aside}. "
+            f"Deliver files that can be read, or correct `ingest.sources`; then run `tidemill "
+            f"ingest {run.pipeline.name}` again."
+        )
+    landing = resolve_place(run.pipeline.root, run.pipeline.landing)
+    return TableNotFound(
+        f"the lake {run.lake.root} holds no bronze table of {run.pipeline.name}: no file has "
+        f"been read yet. Put files where `landing` and each source's `path` say "
+        f"({', '.join(_places(run, landing))}), then run `tidemill ingest {run.pipeline.name}`."
+    )
 
 
 def _places(run: Run, landing: str) -> list[str]:
@@ -172,13 +166,13 @@ def _tell(run: Run, judged: Mapping[str, Sequence[TableResult]]) -> list[dict[st
     return [result.to_dict() for result in every]
 
 
-def _result(
+def _done(
     run: Run,
     bronze: Mapping[str, Bronze | None],
     batches: Mapping[str, Batch],
     written: Mapping[str, Written],
-    watch: Stopwatch,
-) -> StageResult:
+    table_rules: Sequence[Mapping[str, Any]],
+) -> Done:
     """Gather what was read, written and counted; untouched tables stand with their version."""
     tables = {}
     for name in run.pipeline.clean.entities:
@@ -200,21 +194,23 @@ def _result(
     notes += _made_with_others(run)
     for note in notes:
         logger.warning("clean %s: %s", run.pipeline.name, note)
-    return StageResult(
-        stage="clean",
-        pipeline=run.pipeline.name,
-        run_id=run.run_id,
+    reasons = {
+        name: count_reasons(batch.rows)
+        for name, batch in batches.items()
+        if batch.judgement.fates["quarantined"]
+    }
+    too_much = too_much_aside(run, batches, reasons)
+    if too_much is None:
+        for note in aside_notes(run, batches, reasons):
+            logger.warning("clean %s: %s", run.pipeline.name, note)
+    return Done(
         read={str(bronze_table(s)): found.version for s, found in bronze.items() if found},
         written=tables,
         counts={**total, **flat},
         details={
             "counts": counts,
             "rules": [r.to_dict(n) for n, b in batches.items() for r in b.judgement.rules],
-            "reasons": {
-                name: count_reasons(batch.rows)
-                for name, batch in batches.items()
-                if batch.judgement.fates["quarantined"]
-            },
+            "reasons": reasons,
             "bounds": {
                 f"{name}.{column}": fit.to_dict()
                 for name, batch in batches.items()
@@ -222,8 +218,9 @@ def _result(
             },
             "zones": _zones(run, batches),
             "notes": notes,
+            "table_rules": table_rules,
         },
-        seconds=watch.seconds,
+        fault=TooMuchAside(too_much) if too_much else None,
     )
 
 

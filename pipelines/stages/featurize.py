@@ -29,7 +29,7 @@ from pipelines.lake.notes import last_notes
 from pipelines.lake.opened import OpenedLake
 from pipelines.lake.read import latest_version, table_exists
 from pipelines.lake.write import replace_slice
-from pipelines.run import Run, StageResult, Stopwatch
+from pipelines.run import Done, Run
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -37,13 +37,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def run(run: Run) -> StageResult:
+def run(run: Run) -> Done:
     """Write the features of the days to make to `gold.<table>`, in one commit.
 
     Raises TableNotFound where `clean` has not run, FeatureError where a query fails or its rows
     don't have one row per key and date, SchemaError where the table has other columns.
     """
-    watch = Stopwatch()
     settings = run.pipeline.featurize
     target = run.tables.features
     resolved = run.resolve(Found, "featurize", lambda: _look(run, target))
@@ -71,11 +70,8 @@ def run(run: Run) -> StageResult:
     if due.days and not counts.rows:
         said = " to ".join(details[end] for end in ("since", "until"))
         _note(run, details, f"no rows for {said}: {target} has none for these days")
-    result = StageResult(
-        stage="featurize",
-        pipeline=run.pipeline.name,
-        run_id=run.run_id,
-        date=str(run.date) if run.date else None,
+    return Done(
+        date=run.date,
         read=versions,
         written=written,
         counts={
@@ -85,10 +81,7 @@ def run(run: Run) -> StageResult:
             "rows_without_label": counts.without_label,
         },
         details=details,
-        seconds=watch.seconds,
     )
-    logger.info("%s", result.line())
-    return result
 
 
 def _look(run: Run, target: Table) -> Found:

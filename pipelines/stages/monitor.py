@@ -25,7 +25,7 @@ from pipelines.monitoring import quality
 from pipelines.monitoring.retrain import reasons_to_retrain
 from pipelines.monitoring.since_training import drift_since_training
 from pipelines.registry.calibration import constant_guess, doubts
-from pipelines.run import Resolved, Run, StageResult, Stopwatch
+from pipelines.run import Done, Resolved, Run
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -53,7 +53,7 @@ _PERFORMANCE = (
 )
 
 
-def run(run: Run) -> StageResult:
+def run(run: Run) -> Done:
     """Monitor the days up to `run.date`; without a date, up to the newest day scored.
 
     Raises TableNotFound without predictions, ScoringError without predictions in the window.
@@ -61,7 +61,6 @@ def run(run: Run) -> StageResult:
     from pipelines.monitoring.report import Report
     from pipelines.registry.bundle import load_bundle
 
-    watch = Stopwatch()
     settings = run.pipeline
     resolved = run.resolve(_Resolved, "monitor", lambda: _look(run))
     opened, tables = run.open(resolved.tables), dict(resolved.tables)
@@ -117,11 +116,8 @@ def run(run: Run) -> StageResult:
     )
     place = f"{run.lake.report(settings.name)}/{last}.html"
     files.write_text(run.spark, place, page.html())
-    result = StageResult(
-        stage="monitor",
-        pipeline=settings.name,
-        run_id=run.run_id,
-        date=str(last),
+    return Done(
+        date=last,
         read=tables,
         written=written,
         counts={
@@ -143,10 +139,7 @@ def run(run: Run) -> StageResult:
             "performance": {k: v for k, v in asdict(overall).items() if v is not None},
             "model_version": resolved.model_version,
         },
-        seconds=watch.seconds,
     )
-    logger.info("%s", result.line())
-    return result
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from pipelines.encoding.spec import FORMAT_VERSION, FeatureSpec
 from pipelines.errors import SettingsError
 from pipelines.lake.read import latest_version
 from pipelines.lake.write import replace_slice
-from pipelines.run import Run, StageResult, Stopwatch, Versions
+from pipelines.run import Done, Run, Versions
 from pipelines.training_set import folds
 from pipelines.training_set.census import Columns, refuse_empty_splits
 from pipelines.training_set.layout import row_groups
@@ -56,9 +56,8 @@ _WRITER = 4
 """Raised when the same input and settings give other rows or files: what stands is made anew."""
 
 
-def run(run: Run) -> StageResult:
+def run(run: Run) -> Done:
     """Write `gold.<training_set>`, its folds if asked for, and their specs, unless they stand."""
-    watch = Stopwatch()
     spark, lake, pipeline = run.spark, run.lake, run.pipeline
     settings, columns = pipeline.normalize, _columns(pipeline)
     source, target = str(run.tables.features), str(run.tables.training_set)
@@ -93,10 +92,7 @@ def run(run: Run) -> StageResult:
     if pipeline.train.folds:
         table, fold_version, each = _folds(work, pipeline.train.folds)
         written, described = {**written, table: fold_version}, {"folds": each}
-    result = StageResult(
-        stage="normalize",
-        pipeline=pipeline.name,
-        run_id=run.run_id,
+    return Done(
         read=read,
         written=written,
         counts={
@@ -109,10 +105,7 @@ def run(run: Run) -> StageResult:
             "num_files": len(files),
             **described,
         },
-        seconds=watch.seconds,
     )
-    logger.info(result.line())
-    return result
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.config.losses import Task, task_of
 from pipelines.errors import BundleError, GateRefused, SettingsError
 from pipelines.lake import files
-from pipelines.run import Resolved, Run, StageResult, Stopwatch
+from pipelines.run import Done, Resolved, Run
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def run(run: Run) -> StageResult:
+def run(run: Run) -> Done:
     """Move the alias `champion` to the candidate, or raise GateRefused with every reason.
 
     Nothing is done where the candidate is champion already, where a newer model has become
@@ -39,7 +39,6 @@ def run(run: Run) -> StageResult:
     from pipelines.registry.champion import RegisteredModel, find_champion, make_champion
     from pipelines.registry.gate import reasons_to_refuse, refusal
 
-    watch = Stopwatch()
     settings = run.pipeline.promote
     resolved = run.resolve(_Resolved, "promote", lambda: _look(run))
     candidate = RegisteredModel(**resolved.candidate)
@@ -48,13 +47,13 @@ def run(run: Run) -> StageResult:
     if now is not None and now.version == candidate.version:
         logger.info("%s version %d is champion already", candidate.name, candidate.version)
         _note_made(run, candidate)
-        return _result(run, resolved, bundle, {"champion": now.version}, watch)
+        return _done(resolved, bundle, {"champion": now.version})
     if now is not None and _came_since(now, resolved):
         logger.warning(
             "%s version %d has become champion since run %s looked: version %d does not replace it",
             *(candidate.name, now.version, run.run_id, candidate.version),
         )
-        return _result(run, resolved, bundle, {"champion": now.version}, watch)
+        return _done(resolved, bundle, {"champion": now.version})
     if _was_made(run, candidate):
         logger.warning(
             "run %s made %s version %d champion before, and somebody has taken that back: a retry "
@@ -62,7 +61,7 @@ def run(run: Run) -> StageResult:
             *(run.run_id, candidate.name, candidate.version, run.pipeline.name),
         )
         stays = {"champion": None if now is None else now.version}
-        return _result(run, resolved, bundle, stays, watch)
+        return _done(resolved, bundle, stays)
     metrics = bundle.manifest["metrics"]
     if settings.metric not in metrics:
         raise SettingsError(
@@ -89,9 +88,7 @@ def run(run: Run) -> StageResult:
         "metrics": metrics,
         "champion_metrics": dict(rival.metrics) if rival else None,
     }
-    result = _result(run, resolved, bundle, found, watch)
-    logger.info("%s", result.line())
-    return result
+    return _done(resolved, bundle, found)
 
 
 @dataclass(frozen=True)
@@ -212,14 +209,9 @@ def _in_words(outputs: tuple[Task, int]) -> str:
     return {"binary": "the chance of a yes", "classes": chance, "number": "a number"}[task]
 
 
-def _result(
-    run: Run, resolved: _Resolved, bundle: Bundle, found: dict[str, Any], watch: Stopwatch
-) -> StageResult:
+def _done(resolved: _Resolved, bundle: Bundle, found: dict[str, Any]) -> Done:
     candidate, champion = resolved.candidate, resolved.champion
-    return StageResult(
-        stage="promote",
-        pipeline=run.pipeline.name,
-        run_id=run.run_id,
+    return Done(
         read=bundle.tables,
         counts={"model_version": int(candidate["version"])},
         details={
@@ -229,5 +221,4 @@ def _result(
             "bundle": candidate["bundle"],
             **found,
         },
-        seconds=watch.seconds,
     )

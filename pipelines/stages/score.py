@@ -23,7 +23,7 @@ from pipelines.lake.catalog import Table
 from pipelines.lake.changes import table_id
 from pipelines.lake.read import latest_version
 from pipelines.lake.write import insert_new
-from pipelines.run import Resolved, Run, StageResult, Stopwatch
+from pipelines.run import Done, Resolved, Run
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def run(run: Run) -> StageResult:
+def run(run: Run) -> Done:
     """Score the features of `run.since`..`run.date`; without a date, those of the newest day.
 
     Raises NoChampion without a promoted model, TableNotFound without features, and ScoringError
@@ -44,7 +44,6 @@ def run(run: Run) -> StageResult:
     from pipelines.registry.bundle import load_bundle
     from pipelines.scoring.batch import Provenance, predict, prediction_rows
 
-    watch = Stopwatch()
     settings = run.pipeline
     date = settings.featurize.date
     source, target = run.tables.features, run.tables.predictions
@@ -99,11 +98,8 @@ def run(run: Run) -> StageResult:
         _check_all_scored(run, target, wanted, resolved.model_version, first, last)
     else:
         inserted, written = 0, run.standing.versions(target)
-    result = StageResult(
-        stage="score",
-        pipeline=settings.name,
-        run_id=run.run_id,
-        date=str(last),
+    return Done(
+        date=last,
         read=dict(opened.versions),
         written=written,
         counts={
@@ -112,10 +108,7 @@ def run(run: Run) -> StageResult:
             "unchanged": num_rows - inserted,
         },
         details=details,
-        seconds=watch.seconds,
     )
-    logger.info("%s", result.line())
-    return result
 
 
 def _threshold(run: Run, bundle: Bundle, details: dict[str, Any]) -> float:

@@ -71,7 +71,7 @@ _NOTHING = DependsOn()
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """A stage: a module with `run(run) -> StageResult`, and what must be known of it elsewhere."""
+    """A stage: a module with `run(run) -> Done`, and what must be known of it elsewhere."""
 
     name: str
     help: str

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.config.advice import contradictions
 from pipelines.errors import EmptySplit, FeatureError, TidemillError, TrainingError
 from pipelines.lake.read import latest_version, read_at
-from pipelines.run import Run, StageResult, Stopwatch, Versions
+from pipelines.run import Done, Run, Stopwatch, Versions
 
 if TYPE_CHECKING:
     from pyspark.sql.types import StructType
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 SPLITS = ("train", "validation", "test")
 
 
-def run(run: Run) -> StageResult:
+def run(run: Run) -> Done:
     """Train on the training set's newest version, or on the one this run resolved before.
 
     A run that was stopped goes on from its last checkpoint. One that finished is not trained
@@ -67,9 +67,7 @@ def run(run: Run) -> StageResult:
     registered = register(run.lake, run.pipeline.score.model, training_record(bundle), folder)
     Checkpoints(place, {}).clear()
     Folder(place).remove(TRIALS)
-    result = _result(run, bundle, registered, watch)
-    logger.info("%s", result.line())
-    return result
+    return _done(bundle, registered)
 
 
 @contextmanager
@@ -287,7 +285,7 @@ def _check_same(run: Run, bundle: Bundle, tables: dict[str, int]) -> None:
         )
 
 
-def _result(run: Run, bundle: Bundle, registered: RegisteredModel, watch: Stopwatch) -> StageResult:
+def _done(bundle: Bundle, registered: RegisteredModel) -> Done:
     from pipelines.registry.record import plain, plain_metrics
 
     facts = bundle.manifest
@@ -300,10 +298,7 @@ def _result(run: Run, bundle: Bundle, registered: RegisteredModel, watch: Stopwa
         **facts["training"],
     }
     details |= {name: plain(facts[name]) for name in ("folds", "search") if name in facts}
-    return StageResult(
-        stage="train",
-        pipeline=run.pipeline.name,
-        run_id=run.run_id,
+    return Done(
         read=bundle.tables,
         counts={
             **{f"{split}_rows": rows for split, rows in facts["num_rows"].items()},
@@ -311,5 +306,4 @@ def _result(run: Run, bundle: Bundle, registered: RegisteredModel, watch: Stopwa
             "model_version": registered.version,
         },
         details=details,
-        seconds=watch.seconds,
     )
