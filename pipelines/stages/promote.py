@@ -178,6 +178,7 @@ def _test_rows(run: Run, candidate: Bundle) -> DataFrame:
 
 def _metrics(run: Run, champion: Bundle, rows: DataFrame, candidate: Bundle) -> dict[str, float]:
     from pipelines.scoring.batch import predict
+    from pipelines.scoring.threshold import threshold_of
     from pipelines.scoring.workers import OUTPUTS
     from pipelines.training.evaluate import metrics_of
 
@@ -193,8 +194,7 @@ def _metrics(run: Run, champion: Bundle, rows: DataFrame, candidate: Bundle) -> 
         )
     outputs = found[OUTPUTS].combine_chunks().flatten().to_numpy().reshape(expected, -1)
     task, _ = _outputs(champion)
-    threshold = champion.decision_threshold or run.pipeline.score.decision_threshold
-    return metrics_of(found["_label"].to_numpy(), outputs, task, threshold)
+    return metrics_of(found["_label"].to_numpy(), outputs, task, threshold_of(run, champion))
 
 
 def _outputs(bundle: Bundle) -> tuple[Task, int]:
