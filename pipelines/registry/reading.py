@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+from pipelines.errors import TidemillError, TrainingError
 from pipelines.registry.folder import Folder
 
 DAYS = 30.0
@@ -49,3 +51,20 @@ def reading(folder: str, now: dt.datetime | None = None) -> Reading | None:
     if age > dt.timedelta(days=DAYS):
         return None
     return Reading(plain["tables"], tuple(plain["training_sets"]))
+
+
+@contextmanager
+def while_reading(folder: str, what: Reading) -> Iterator[None]:
+    """Have vacuum spare what a training reads, also after a kill; not after a refusal.
+
+    A refused run looks at its input anew, as the runner has it; one that was killed, or that lost
+    its ranks, goes on with the same files.
+    """
+    note_reading(folder, what)
+    try:
+        yield
+    except TidemillError as error:
+        if not isinstance(error, TrainingError):
+            end_reading(folder)
+            Folder(folder).remove("bundle")  # an erasure's mark on it was for what it read till now
+        raise

@@ -6,7 +6,6 @@ import datetime as dt
 import json
 from contextlib import nullcontext
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -14,13 +13,17 @@ from pipelines.errors import BundleError, FeedError, TrainingError, UsageError
 from pipelines.lake.catalog import Lake
 from pipelines.lake.deletion_vector import DeletionVector
 from pipelines.lake.snapshot import LiveFile, Snapshot
-from pipelines.lake.tables import PipelineTables
 from pipelines.maintenance.pins import compared, erased, mark_erased, pinned
 from pipelines.maintenance.show import vacuum_lines
 from pipelines.maintenance.vacuum import Vacuumed, parse_retention, vacuum_table
 from pipelines.registry.folder import Folder
-from pipelines.registry.reading import Reading, end_reading, note_reading, reading
-from pipelines.stages.train import _reading
+from pipelines.registry.reading import (
+    Reading,
+    end_reading,
+    note_reading,
+    reading,
+    while_reading,
+)
 from tests.lake.logs import PROTOCOL, add, column, commit, metadata
 
 VECTOR = DeletionVector("u", "ab^-aqEH.-t@S}K{vb[*k^", 4, 40, 2)
@@ -91,12 +94,11 @@ def test_a_training_without_a_bundle_keeps_what_it_reads_until_it_ends_or_is_lef
     [(None, True), (KeyboardInterrupt, True), (TrainingError, True), (FeedError, False)],
 )
 def test_a_training_notes_what_it_reads_and_a_refused_one_lets_go(lake, error, is_kept):
-    pipeline = SimpleNamespace(normalize=SimpleNamespace(training_set="t"))
-    run = SimpleNamespace(tables=PipelineTables(pipeline))
-    folder, tables = lake.training("flights", "run-1"), {"gold.t": 3, "gold.flights": 8}
+    folder = lake.training("flights", "run-1")
+    reads = Reading({"gold.t": 3, "gold.flights": 8}, ("gold.t", "gold.t_folds"))
     expected = nullcontext() if error is None else pytest.raises(error)
-    with expected, _reading(run, folder, tables):
-        assert reading(folder) == Reading(tables, ("gold.t", "gold.t_folds"))
+    with expected, while_reading(folder, reads):
+        assert reading(folder) == reads
         mark_erased(f"{folder}/bundle", {"erasure": "e-1"})  # while it reads
         if error:
             raise error("x")
