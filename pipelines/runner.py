@@ -28,7 +28,6 @@ from pipelines.errors import (
 from pipelines.fingerprint import code_hash, fingerprint
 from pipelines.lake import files
 from pipelines.lake.catalog import Lake
-from pipelines.lake.commit import sign_commits
 from pipelines.lake.lock import write_lock
 from pipelines.lake.places import absolute, relative
 from pipelines.lake.session import spark_session
@@ -180,7 +179,7 @@ def _run(stage: Stage, run: Run) -> StageResult:
 
 def _attempt(stage: Stage, run: Run, module: ModuleType) -> StageResult:
     """Run a stage and record it, whether it comes to its end or fails."""
-    sign_commits(run.run_id)
+    run = replace(run, lake=run.lake.signed(run.run_id))
     before = record_stopped(run, stage.name, stage.side_by_side)
     for text in before:
         run.progress({"event": "note", "text": text})

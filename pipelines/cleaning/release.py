@@ -11,7 +11,7 @@ import datetime as dt
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from pipelines.cleaning import progress as state
@@ -24,7 +24,6 @@ from pipelines.cleaning.texts import stored_from_text
 from pipelines.cleaning.treat import treat
 from pipelines.errors import LakeError, UsageError
 from pipelines.lake import tables
-from pipelines.lake.commit import sign_commits
 from pipelines.lake.lock import write_lock
 from pipelines.lake.read import latest_version, read_at
 from pipelines.lake.write import append_once
@@ -56,9 +55,9 @@ def release(run: Run, entity: str, rows: Sequence[Rejected], by: str) -> Release
     new row. Raises LakeError where bronze no longer holds a row, SettingsError for keys that are
     not the lake's.
     """
+    run = replace(run, lake=run.lake.signed(run.run_id))
     lake, spark = run.lake, run.spark
     check_keys(spark, lake, run.pipeline.name, run.pipeline.privacy.keys)
-    sign_commits(run.run_id)
     settings = run.pipeline.clean.entities[entity]
     table = str(tables.bronze(settings.source))
     # One at a time: two that correct the same row must not both come through.

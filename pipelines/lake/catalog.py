@@ -5,7 +5,7 @@ Which tables there are stands in `pipelines.lake.tables`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from numbers import Integral
 from typing import Literal, get_args
 
@@ -107,6 +107,12 @@ class Lake:
     """
 
     root: str
+    signed_by: str = field(default="", compare=False, repr=False, kw_only=True)
+    """The run that all commits carry the id of; none where it is empty."""
+
+    def signed(self, run_id: str) -> Lake:
+        """Return the lake as a run writes to it."""
+        return replace(self, signed_by=run_id)
 
     def path(self, table: Table | str) -> str:
         """Return the path of a table."""

@@ -11,8 +11,11 @@ import json
 import logging
 import random
 import re
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from pipelines.errors import CommitConflict
@@ -33,18 +36,45 @@ _CONFLICTS = re.compile(
     r"(Concurrent\w+|MetadataChanged|ProtocolChanged|DeltaConcurrentModification)Exception"
 )
 
-_run_id = ""
+
+class _Signing:
+    """Whose commits a session is signing: Delta knows one signature a session."""
+
+    def __init__(self) -> None:
+        self._free = threading.Condition()
+        self._at_work: Counter[tuple[int, str]] = Counter()
+
+    @contextmanager
+    def __call__(self, spark: SparkSession, run_id: str) -> Iterator[None]:
+        """Sign a session's commits by a run, once no other run is signing there any more."""
+        session: int = spark._jsparkSession.hashCode()  # of Java: Python may know it twice
+        with self._free:
+            self._free.wait_for(lambda: not self._others(session, run_id))
+            self._at_work[session, run_id] += 1
+        try:
+            if run_id:
+                spark.conf.set(_RUN_ID, run_id)
+            else:
+                spark.conf.unset(_RUN_ID)
+            yield
+        finally:
+            with self._free:
+                self._at_work[session, run_id] -= 1
+                self._free.notify_all()
+
+    def _others(self, session: int, run_id: str) -> bool:
+        return any(
+            where == session and other != run_id and count > 0
+            for (where, other), count in self._at_work.items()
+        )
 
 
-def sign_commits(run_id: str) -> None:
-    """Have all commits of this process carry a run's id from now on."""
-    global _run_id  # noqa: PLW0603 - sessions come and go inside a stage, the run stays
-    _run_id = run_id
+_signing = _Signing()
 
 
-def with_run_id(note: Mapping[str, object]) -> str:
+def with_run_id(lake: Lake, note: Mapping[str, object]) -> str:
     """Return what a commit is to carry that has more to tell than its run's id."""
-    return json.dumps({"run_id": _run_id, **note}, sort_keys=True)
+    return json.dumps({"run_id": lake.signed_by, **note}, sort_keys=True)
 
 
 def commit(
@@ -54,9 +84,7 @@ def commit(
 
     `write` must look at the table anew each time. Raises CommitConflict after several attempts.
     """
-    with write_lock(lake.path(table)):
-        if _run_id:
-            spark.conf.set(_RUN_ID, _run_id)
+    with write_lock(lake.path(table)), _signing(spark, lake.signed_by):
         return with_retries(write, str(table))
 
 

@@ -163,7 +163,7 @@ def replace_slice(
         else:
             writer = writer.option("replaceWhere", where)
         if note is not None:
-            writer = writer.option("userMetadata", with_run_id(note))
+            writer = writer.option("userMetadata", with_run_id(lake, note))
         writer.save(lake.path(table))
         return latest_version(spark, lake, table)
 

@@ -12,7 +12,6 @@ from typer.testing import CliRunner
 
 from pipelines.cli import app
 from pipelines.errors import TableNotFound, UsageError
-from pipelines.lake.commit import sign_commits
 from pipelines.lake.delta_log import committed_by
 from pipelines.lake.write import append_once
 from pipelines.lineage.records import Hashes, RunRecord, keep, read_records
@@ -96,8 +95,8 @@ def test_other_pipelines_do_not_stand_in_the_way(
 
 def test_a_version_belongs_to_the_run_that_committed_it(open_test_run, spark) -> None:
     run = open_test_run()
-    sign_commits("stopped")
-    version = append_once(spark.range(1).toDF("id"), run.lake, "silver.a", "test", 1)
+    lake = run.lake.signed("stopped")
+    version = append_once(spark.range(1).toDF("id"), lake, "silver.a", "test", 1)
     assert committed_by(run.lake, "silver.a", version) == "stopped"
     assert committed_by(run.lake, "silver.a", version + 1) is None
     assert committed_by(run.lake, "silver.b", 0) is None

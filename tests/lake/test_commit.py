@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipelines.errors import CommitConflict, LockTimeout, SchemaError
-from pipelines.lake.commit import sign_commits, with_retries
+from pipelines.lake.commit import with_retries
 from pipelines.lake.lock import write_lock
 from pipelines.lake.read import latest_version, read_at
 from pipelines.lake.rows import rows_of
@@ -75,11 +75,24 @@ def test_who_waits_too_long_for_a_table_is_told_who_holds_it(tmp_path):
 
 @pytest.mark.spark
 class TestOnTables:
-    def test_every_commit_carries_its_run(self, spark, lake):
-        sign_commits("run-7")
-        append_once(spark.range(3).toDF("id"), lake, "bronze.a", "test", 1)
-        history = spark.sql(f"DESCRIBE HISTORY delta.`{lake.path('bronze.a')}`")
-        assert {row["userMetadata"] for row in history.collect()} == {"run-7"}
+    def test_every_commit_carries_its_run_and_no_other(self, spark, lake):
+        """Also of two runs side by side in one session, and of what is of no run."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        def work(run_id):
+            for number in range(3):
+                rows = spark.range(3).toDF("id")
+                append_once(rows, lake.signed(run_id), f"bronze.of_{run_id}", "test", number)
+                insert_new(rows, lake.signed(run_id), f"predictions.of_{run_id}", ["id"])
+
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(work, ("a", "b")))
+        append_once(spark.range(3).toDF("id"), lake, "bronze.of_none", "test", 1)
+        signed = {"bronze.of_a": "a", "bronze.of_b": "b", "bronze.of_none": None}
+        signed |= {"predictions.of_a": "a", "predictions.of_b": "b"}
+        for table, run_id in signed.items():
+            history = spark.sql(f"DESCRIBE HISTORY delta.`{lake.path(table)}`").collect()
+            assert {row["userMetadata"] for row in history} == {run_id}, table
 
     def test_a_merge_that_really_conflicts_ends_as_if_it_came_second(self, spark, lake, tmp_path):
         """Two threads without the lock merge the same new keys: nothing is doubled."""
