@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.config import Pipeline
+from pipelines.config.losses import ALL_METRICS
 from pipelines.errors import TableNotFound, TidemillError
 from pipelines.lake.catalog import Lake, Table
 from pipelines.lake.tables import PipelineTables, is_rejected, quarantine
@@ -14,8 +15,6 @@ from pipelines.lake.tables import PipelineTables, is_rejected, quarantine
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table as RichTable
-
-METRICS = ("roc_auc", "log_loss", "accuracy", "precision", "recall", "f1")
 
 
 @dataclass(frozen=True)
@@ -187,8 +186,8 @@ def _metrics_table(model: ModelFacts, console: Console) -> RenderableType:
     table.add_column("metric")
     table.add_column("model", justify="right")
     table.add_column("constant guess", justify="right")
-    known = [name for name in METRICS if name in model.metrics]
-    for name in [*known, *sorted(set(model.metrics) - set(METRICS))]:
+    known = [name for name in ALL_METRICS if name in model.metrics]
+    for name in [*known, *sorted(set(model.metrics) - set(known))]:
         row = [model.metrics.get(name), model.constant_metrics.get(name)]
         table.add_row(name, *("" if value is None else f"{value:.4f}" for value in row))
     return table

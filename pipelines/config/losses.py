@@ -2,27 +2,52 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple, get_args
 
 Loss = Literal["binary_crossentropy", "categorical_crossentropy", "mse", "mae", "huber"]
 Task = Literal["binary", "classes", "number"]
 """What a model says of a row: the chance of a yes, one of several classes, or a number."""
 
-_CLASSIFICATION = ("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss")
-METRICS: dict[Task, tuple[str, ...]] = {
-    "binary": _CLASSIFICATION,
-    "classes": _CLASSIFICATION,
-    "number": ("mse", "mae", "r2"),
+Metric = Literal["roc_auc", "log_loss", "accuracy", "precision", "recall", "f1", "mse", "mae", "r2"]
+"""Every metric of the test split, in the order in which they are shown."""
+ALL_METRICS: tuple[Metric, ...] = get_args(Metric)
+
+
+class About(NamedTuple):
+    """What a metric is called in a sentence, and whether more of it is better, up to 1."""
+
+    title: str
+    is_higher_better: bool = True
+    is_share: bool = True
+
+
+ABOUT: dict[str, About] = {
+    "roc_auc": About("ROC AUC"),
+    "log_loss": About("log loss", is_higher_better=False, is_share=False),
+    "accuracy": About("accuracy"),
+    "precision": About("precision"),
+    "recall": About("recall"),
+    "f1": About("F1"),
+    "mse": About("mean squared error", is_higher_better=False, is_share=False),
+    "mae": About("mean absolute error", is_higher_better=False, is_share=False),
+    "r2": About("R2", is_share=False),
+}
+_OF_NUMBERS: tuple[Metric, ...] = ("mse", "mae", "r2")
+_OF_CLASSES = tuple(name for name in ALL_METRICS if name not in _OF_NUMBERS)
+METRICS: dict[Task, tuple[Metric, ...]] = {
+    "binary": _OF_CLASSES,
+    "classes": _OF_CLASSES,
+    "number": _OF_NUMBERS,
 }
 """Metrics of the test split. Of classes precision, recall, F1 and ROC AUC (one against the rest)
 are means over the classes."""
-MONITORS: dict[Task, tuple[str, ...]] = {
+Monitored = Literal["val_loss", "val_accuracy", "val_roc_auc", "val_mae", "val_mse"]
+MONITORS: dict[Task, tuple[Monitored, ...]] = {
     "binary": ("val_loss", "val_accuracy", "val_roc_auc"),
     "classes": ("val_loss", "val_accuracy"),
     "number": ("val_loss", "val_mae", "val_mse"),
 }
 """Metrics of the validation split after each epoch."""
-HIGHER_IS_BETTER = frozenset({"accuracy", "precision", "recall", "f1", "roc_auc", "r2"})
 
 
 def task_of(loss: str) -> Task:
@@ -34,4 +59,5 @@ def task_of(loss: str) -> Task:
 
 def is_higher_better(metric: str) -> bool:
     """Tell whether a metric (also one of validation, `val_accuracy`) is better when higher."""
-    return metric.removeprefix("val_") in HIGHER_IS_BETTER
+    about = ABOUT.get(metric.removeprefix("val_"))
+    return about is not None and about.is_higher_better

@@ -7,7 +7,17 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from pipelines.config.losses import METRICS, MONITORS, Loss, Task, is_higher_better, task_of
+from pipelines.config.losses import (
+    ABOUT,
+    METRICS,
+    MONITORS,
+    Loss,
+    Metric,
+    Monitored,
+    Task,
+    is_higher_better,
+    task_of,
+)
 from pipelines.config.optimizer import Optimizer
 from pipelines.config.search import Search
 from pipelines.errors import nearest
@@ -21,13 +31,10 @@ _NOT_SEARCHED = (
 )
 
 
-_UP_TO_ONE = ("roc_auc", "accuracy", "f1", "precision", "recall")
-
-
 class EarlyStopping(Settings):
     """Stops when the monitored validation metric has not improved for `patience` epochs."""
 
-    monitor: Literal["val_loss", "val_accuracy", "val_roc_auc", "val_mae", "val_mse"] = "val_loss"
+    monitor: Monitored = "val_loss"
     """Which of them there are follows from `train.loss`."""
     patience: int = Field(2, ge=1)
     """Epochs without improvement after which the training stops."""
@@ -230,9 +237,7 @@ class Promote(Settings):
     lower.
     """
 
-    metric: Literal[
-        "roc_auc", "log_loss", "accuracy", "f1", "precision", "recall", "mse", "mae", "r2"
-    ] = "roc_auc"
+    metric: Metric = "roc_auc"
     """Must be one that `train.loss` has: `mse`, `mae` and `r2` are those of numbers."""
     threshold: float
     """Value the metric must reach."""
@@ -255,7 +260,7 @@ class Promote(Settings):
                 f"no model can reach `promote.threshold: {self.threshold}`: the best "
                 f"{self.metric} there is, is {best:g}"
             )
-        if self.metric in _UP_TO_ONE and self.min_gain >= 1:
+        if ABOUT[self.metric].is_share and self.min_gain >= 1:
             raise ValueError(
                 f"no model can reach `promote.min_gain: {self.min_gain}`: {self.metric} lies in "
                 "0 to 1"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipelines.config.losses import ABOUT, ALL_METRICS
 from pipelines.monitoring import plots
 from pipelines.registry.calibration import loss_metric
 
@@ -16,18 +17,6 @@ if TYPE_CHECKING:
     from pipelines.monitoring.drift import FeatureDrift
     from pipelines.monitoring.performance import Performance
     from pipelines.monitoring.quality import Check
-
-_METRICS = (
-    *("roc_auc", "log_loss", "accuracy", "precision", "recall", "f1"),
-    *("mse", "mae", "r2"),
-)
-_CARDS = {
-    "roc_auc": "ROC AUC",
-    "log_loss": "log loss",
-    "accuracy": "accuracy",
-    "mae": "mean absolute error",
-    "mse": "mean squared error",
-}
 
 
 @dataclass(frozen=True)
@@ -88,8 +77,10 @@ class Report:
         waiting = overall.num_rows - overall.num_labelled
         test = self.evaluation.get("metrics", {})
         cards = [("predictions", f"{overall.num_rows:,}", f"{waiting:,} without a label")]
-        for name, title in _CARDS.items():
-            value = getattr(overall, name)
+        for name in ALL_METRICS:
+            if not hasattr(overall, name):
+                continue  # days are not judged by it
+            title, value = ABOUT[name].title, getattr(overall, name)
             if value is not None or name in test:
                 note = f"test split {_number(test.get(name))}"
                 if overall.guess_loss is not None and name == loss_metric(test):
@@ -107,7 +98,7 @@ class Report:
     def _metrics(self) -> list[tuple[str, str, str]]:
         model = self.evaluation.get("metrics", {})
         constant = self.evaluation.get("constant", {})
-        known = [name for name in _METRICS if name in model or name in constant]
+        known = [name for name in ALL_METRICS if name in model or name in constant]
         return [(name, _number(model.get(name)), _number(constant.get(name))) for name in known]
 
     def _plots(self) -> dict[str, str]:

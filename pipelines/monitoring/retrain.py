@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from pipelines.config.losses import ABOUT
 from pipelines.registry.calibration import SURELY, rate_gap
 
 if TYPE_CHECKING:
@@ -52,11 +53,12 @@ def _worse_than_in_test(
     overall: Performance, test: dict[str, Any], task: Task, limits: Monitor
 ) -> str | None:
     """Return what the task's metric has lost, where that is more than is allowed."""
-    metric, name, allowed = {
-        "binary": ("roc_auc", "ROC AUC", limits.max_auc_drop),
-        "classes": ("accuracy", "accuracy", limits.max_accuracy_drop),
-        "number": ("mae", "the mean absolute error", limits.max_mae_rise),
+    metric, allowed = {
+        "binary": ("roc_auc", limits.max_auc_drop),
+        "classes": ("accuracy", limits.max_accuracy_drop),
+        "number": ("mae", limits.max_mae_rise),
     }[task]
+    name = ABOUT[metric].title
     then, now = test.get(metric), getattr(overall, metric)
     if then is None or now is None or abs(then - now) <= SURELY * _error(overall, task):
         return None
@@ -65,7 +67,7 @@ def _worse_than_in_test(
         if rise <= allowed:
             return None
         return (
-            f"{name} is {now:.4g}, {rise:.0%} above the test split's {then:.4g} "
+            f"the {name} is {now:.4g}, {rise:.0%} above the test split's {then:.4g} "
             f"(allowed: {allowed:.0%})"
         )
     if then - now <= allowed:

@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines.config.losses import is_higher_better
+from pipelines.config.losses import METRICS, is_higher_better
 from pipelines.config.train import Promote
 from pipelines.registry.calibration import class_weight_cause
 
 Metrics = Mapping[str, float]
-_UNBOUNDED = ("mse", "mae", "r2")
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def compares_with_champion(settings: Promote) -> bool:
 
     Of metrics that lie in 0 to 1 a tolerated loss of 1 or more waives the comparison too.
     """
-    waives = settings.min_gain <= -1 and settings.metric not in _UNBOUNDED
+    waives = settings.min_gain <= -1 and settings.metric not in METRICS["number"]
     return settings.compare_with_champion and not waives
 
 

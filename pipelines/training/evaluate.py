@@ -7,11 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.config.losses import METRICS as METRICS_BY_TASK
-from pipelines.config.losses import Task
+from pipelines.config.losses import METRICS, Task
 
 Array = np.ndarray[Any, Any]
-METRICS = METRICS_BY_TASK["binary"]
 _SMALLEST = 1e-15
 _ROC_POINTS = 200
 _SCATTER_POINTS = 500
@@ -21,14 +19,14 @@ _CALIBRATION_BINS = 10
 def metrics(
     labels: Array, probabilities: Array, weights: Array | None = None, threshold: float = 0.5
 ) -> dict[str, float]:
-    """Return METRICS of binary predictions.
+    """Return the metrics of binary predictions.
 
     `labels` and `probabilities` are (rows,). A row counts as positive from `threshold` on.
     Precision, recall and F1 are 0 where nothing was predicted or nothing is positive; ROC AUC is
     NaN where a class is absent, all of them where there are no rows.
     """
     if not len(labels):
-        return dict.fromkeys(METRICS, float("nan"))
+        return dict.fromkeys(METRICS["binary"], float("nan"))
     is_true = np.asarray(labels) > 0.5
     chance = np.asarray(probabilities, dtype=np.float64)
     weight = np.ones(len(chance)) if weights is None else np.asarray(weights, dtype=np.float64)
@@ -58,7 +56,7 @@ def roc_auc(labels: Array, scores: Array, weights: Array | None = None) -> float
 
 
 def class_metrics(labels: Array, probabilities: Array) -> dict[str, float]:
-    """Return METRICS of predicted classes; `probabilities` are (rows, classes).
+    """Return the metrics of predicted classes; `probabilities` are (rows, classes).
 
     Precision, recall and F1 are means over the classes that are labels or were predicted, ROC AUC
     (one class against the rest) over those that some labels are and some are not.
@@ -66,7 +64,7 @@ def class_metrics(labels: Array, probabilities: Array) -> dict[str, float]:
     from sklearn.metrics import precision_recall_fscore_support
 
     if not len(labels):
-        return dict.fromkeys(METRICS, float("nan"))
+        return dict.fromkeys(METRICS["classes"], float("nan"))
     is_class = np.asarray(labels).astype(np.int64)
     predicted = probabilities.argmax(axis=1)
     precision, recall, f1, _ = precision_recall_fscore_support(
@@ -98,7 +96,7 @@ def number_metrics(labels: Array, values: Array) -> dict[str, float]:
     label = np.asarray(labels, dtype=np.float64)
     error = np.asarray(values, dtype=np.float64) - label
     if not len(error):
-        return dict.fromkeys(METRICS_BY_TASK["number"], float("nan"))
+        return dict.fromkeys(METRICS["number"], float("nan"))
     variance = float(np.var(label))
     mse = float(np.mean(error**2))
     r2 = 1 - mse / variance if variance else float("nan")
