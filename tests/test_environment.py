@@ -111,6 +111,29 @@ def test_what_must_be_quick_imports_nothing_heavy(module):
     assert (done.returncode, done.stdout.split()) == (0, []), done.stderr
 
 
+WITHOUT_SPARK = """
+import importlib, pkgutil, sys
+
+sys.modules["pyspark"] = None
+rooms = ("commands", "config", "lake", "landing", "lineage", "maintenance", "registry", "serving")
+modules = [f"pipelines.{name}" for name in ("cli", "doctor", "runner", "stages.catalog", *rooms)]
+for room in rooms:
+    place = importlib.import_module(f"pipelines.{room}").__path__
+    modules += [one.name for one in pkgutil.walk_packages(place, f"pipelines.{room}.")]
+for module in modules:
+    importlib.import_module(module)
+print(len(modules))
+"""
+
+
+def test_the_doors_and_what_they_stand_on_can_be_imported_without_spark():
+    """The other rooms have it on top of their files; these answer in a moment."""
+    done = [sys.executable, "-c", WITHOUT_SPARK]
+    found = subprocess.run(done, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert found.returncode == 0, found.stderr[-2000:]
+    assert int(found.stdout) > 50
+
+
 @pytest.fixture
 def clone(tmp_path):
     """A copy of the set-up with a Python that only writes down what it was asked."""

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from pyspark.sql import functions as F
+
 from pipelines.erasure.search import FILE, Search, found_directly, found_typed
 from pipelines.ingest.files import literal
 from pipelines.lake.column_mapping import ColumnMapping
@@ -60,8 +62,6 @@ def _holding(
     columns: dict[str, str],
 ) -> set[str]:
     """Search files; `columns` are the table's names for what they call otherwise."""
-    from pyspark.sql import functions as F
-
     if not files:
         return set()
     names = {name.rpartition("/")[2]: name for name in files}

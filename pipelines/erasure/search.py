@@ -12,6 +12,9 @@ from functools import reduce
 from operator import and_
 from typing import TYPE_CHECKING
 
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
 from pipelines.cleaning.casts import ORDER, RAW, raw_columns
 from pipelines.cleaning.treat import type_rows
 from pipelines.config import Pipeline
@@ -68,8 +71,6 @@ def search_for(table: str, names: Sequence[str], pipeline: Pipeline, subject: Su
 
 def wanted(spark: SparkSession, subject: Subject) -> DataFrame:
     """Return one row: `_texts_<n>`, array of texts, and `_pattern_<n>` for each key column."""
-    from pyspark.sql import types as T
-
     schema, row = T.StructType(), []
     for place, column in enumerate(subject.columns):
         schema = schema.add(f"_texts_{place}", T.ArrayType(T.StringType()))
@@ -83,8 +84,6 @@ def holds(search: Search, columns: Sequence[str], target: str = "", source: str 
 
     `columns` are the key's in these rows. Both rows may have a prefix, as `target.`.
     """
-    from pyspark.sql import functions as F
-
     if search.raw:
         found = [
             F.coalesce(F.rlike(F.col(f"{target}raw"), F.col(f"{source}_pattern_{n}")), F.lit(False))
@@ -103,8 +102,6 @@ def holds(search: Search, columns: Sequence[str], target: str = "", source: str 
 
 def found_directly(df: DataFrame, search: Search) -> DataFrame | None:
     """Return the subject's rows by columns of the key's names or raw lines, all columns kept."""
-    from pyspark.sql import functions as F
-
     if not (search.columns or search.raw) or not set(search.columns) <= set(df.columns):
         return None
     values = F.broadcast(wanted(df.sparkSession, search.subject))
@@ -118,8 +115,6 @@ def found_typed(df: DataFrame, search: Search) -> list[DataFrame]:
     Columns are `DELIVERED` and, where the frame has it, `FILE`. So a key is found under other
     names, in other formats, and where it is derived.
     """
-    from pyspark.sql import functions as F
-
     found = []
     for name, entity in search.entities.items():
         try:
@@ -135,8 +130,6 @@ def found_typed(df: DataFrame, search: Search) -> list[DataFrame]:
 
 
 def _text(name: str) -> Column:
-    from pyspark.sql import functions as F
-
     return F.regexp_replace(F.btrim(F.col(name).cast("string")), r"^(-?\d+)\.0+$", "$1")
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pyspark.sql import Window
+from pyspark.sql import functions as F
 
 from pipelines.encoding.sql import as_double, as_text, present
 from pipelines.errors import LakeError
@@ -96,8 +98,6 @@ def fit_binnings(
 
     `bins` quantile bins for numbers, fewer where values repeat; categories keep `2 * bins` values.
     """
-    from pyspark.sql import functions as F
-
     shares = [part / bins for part in range(1, bins)]
     aggregates = []
     for index, name in enumerate(numeric):
@@ -125,9 +125,6 @@ def fit_binnings(
 def _frequent_values(
     training: DataFrame, columns: Sequence[str], most: int
 ) -> dict[str, tuple[str, ...]]:
-    from pyspark.sql import Window
-    from pyspark.sql import functions as F
-
     if not columns:
         return {}
     pairs = F.array(
@@ -156,8 +153,6 @@ def count_bins(rows: DataFrame, binnings: Sequence[Binning]) -> dict[str, Counts
     The bins are counted in vectors by Python workers: as SQL, some eighty features with ten bins
     each are more code than the JVM compiles.
     """
-    from pyspark.sql import functions as F
-
     if not binnings:
         return {}
     columns = [

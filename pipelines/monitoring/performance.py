@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from pyspark.sql import functions as F
 
 from pipelines.registry.calibration import Calibration, calibration
 
@@ -103,8 +104,6 @@ def binned(
     Rows are (scoring_date, model_version, prediction, label), of classes also predicted_class and
     probabilities. `guess` is what a constant guess says: one value, or each class's share.
     """
-    from pyspark.sql import functions as F
-
     prediction = F.col("prediction")
     label = F.col("label").cast("double")
     label = F.when(~F.isnan(label), label)  # NaN is no label, in training neither
@@ -160,8 +159,6 @@ def binned(
 
 
 def _log(share: Column) -> Column:
-    from pyspark.sql import functions as F
-
     return F.log(F.greatest(F.least(share, F.lit(1 - _SMALLEST)), F.lit(_SMALLEST)))
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pyspark.sql import functions as F
+
 from pipelines.cleaning.progress import read_progress
 from pipelines.lake.catalog import Table
 from pipelines.lake.opened import OpenedLake
@@ -83,8 +85,6 @@ def _rules(run: Run, name: str, opened: OpenedLake) -> list[Check]:
 
 
 def _quarantine(opened: OpenedLake, table: Table, kept: int) -> list[Check]:
-    from pyspark.sql import functions as F
-
     if table not in opened:
         return []
     name, version = str(table), opened.version(table)

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pyspark.sql import functions as F
+
 from pipelines.config.normalize import DateSplit, HashSplit, Split
 from pipelines.encoding.spec import FeatureSpec
 from pipelines.encoding.to_sql import check_raw_columns
@@ -61,8 +63,6 @@ def drift_since_training(
     fitted on are gone, or a column's type has moved, there is nothing to compare with: then the
     text says so. Raises LakeError where a row is in no bin, or in several.
     """
-    from pyspark.sql import functions as F
-
     settings = run.pipeline
     table = run.tables.features
     if str(table) not in bundle.tables:

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from pyspark.sql import functions as F
+
 from pipelines.privacy.keys import variable
 
 if TYPE_CHECKING:
@@ -24,8 +26,6 @@ def keyed(text: Column, key_ids: Sequence[str]) -> Column:
 
     A pseudonym of one of the keys is taken on to the last one; null stays null.
     """
-    from pyspark.sql import functions as F
-
     last = key_ids[-1]
     found = F.when(text.isNull() | text.rlike(f"^{last}:{_HEX}$"), text)
     for place, key_id in enumerate(key_ids[:-1]):
@@ -35,16 +35,12 @@ def keyed(text: Column, key_ids: Sequence[str]) -> Column:
 
 
 def _chain(text: Column, key_ids: Sequence[str]) -> Column:
-    from pyspark.sql import functions as F
-
     for key_id in key_ids:
         text = _hmac(text, key_id)
     return F.concat(F.lit(f"{key_ids[-1]}:"), text)
 
 
 def _hmac(text: Column, key_id: str) -> Column:
-    from pyspark.sql import functions as F
-
     key = _java("java.lang.System", "getenv", F.lit(variable(key_id)))
     return _java("org.apache.commons.codec.digest.HmacUtils", "hmacSha256Hex", key, text)
 
@@ -53,7 +49,6 @@ def _java(class_name: str, method: str, *arguments: Column) -> Column:
     """Call a static Java method: the function `reflect`, which no user's SQL may use."""
     from pyspark import SparkContext
     from pyspark.sql import Column
-    from pyspark.sql import functions as F
 
     spark: Any = SparkContext._active_spark_context  # threads have no session of their own
     classic = spark._jvm.org.apache.spark.sql.classic.ExpressionUtils

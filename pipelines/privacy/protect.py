@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pyspark.sql import functions as F
+
 from pipelines.config.privacy import Mark
 from pipelines.privacy.hashing import keyed
 
@@ -67,14 +69,10 @@ def protect(df: DataFrame, protection: Protection | None) -> DataFrame:
 
 def protect_raw(raw: Column, row: Column, protection: Protection) -> Column:
     """Return what is kept of a malformed record: its position in the file, and a keyed hash."""
-    from pyspark.sql import functions as F
-
     return F.concat(F.lit("row "), row.cast("string"), F.lit(", "), keyed(raw, protection.keys))
 
 
 def _kept(name: str, mark: Mark, protection: Protection) -> Column:
-    from pyspark.sql import functions as F
-
     if mark.action == "drop":
         return F.lit(None).cast("string")
     text = F.btrim(F.col(f"`{name}`").cast("string"), F.lit(_WHITE))
@@ -83,8 +81,6 @@ def _kept(name: str, mark: Mark, protection: Protection) -> Column:
 
 
 def _of_text(text: Column, mark: Mark, protection: Protection) -> Column:
-    from pyspark.sql import functions as F
-
     if mark.action == "pseudonymize":
         return keyed(text, protection.keys)
     if mark.to == "prefix":

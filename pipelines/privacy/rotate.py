@@ -8,6 +8,8 @@ from functools import partial, reduce
 from operator import or_
 from typing import TYPE_CHECKING
 
+from pyspark.sql import functions as F
+
 from pipelines.lake.commit import commit
 from pipelines.lake.read import latest_version, read_at
 from pipelines.lake.write import same
@@ -42,7 +44,6 @@ def rotate_tables(
 def _rotate(spark: SparkSession, lake: Lake, table: str, key_ids: Sequence[str]) -> int:
     """Merge old pseudonyms' successors into a table, in one commit; return rows changed."""
     from delta.tables import DeltaTable
-    from pyspark.sql import functions as F
 
     rows = read_at(spark, lake, table, latest_version(spark, lake, table))
     old = _with_old(rows, key_ids)
@@ -64,8 +65,6 @@ def _rotate(spark: SparkSession, lake: Lake, table: str, key_ids: Sequence[str])
 
 def _with_old(rows: DataFrame, key_ids: Sequence[str]) -> list[str]:
     """Return the columns that hold pseudonyms of older keys."""
-    from pyspark.sql import functions as F
-
     texts = [one.name for one in rows.schema.fields if one.dataType.typeName() == "string"]
     if not texts:
         return []
@@ -76,14 +75,10 @@ def _with_old(rows: DataFrame, key_ids: Sequence[str]) -> list[str]:
 
 
 def _is_old(name: str, key_ids: Sequence[str]) -> Column:
-    from pyspark.sql import functions as F
-
     older = "|".join(key_ids[:-1])
     return F.coalesce(F.col(f"`{name}`").rlike(f"^({older}):[0-9a-f]{{64}}$"), F.lit(False))
 
 
 def _renewed(name: str, key_ids: Sequence[str]) -> Column:
-    from pyspark.sql import functions as F
-
     text = F.col(f"`{name}`")
     return F.when(_is_old(name, key_ids), keyed(text, key_ids)).otherwise(text)

@@ -12,6 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
 from pipelines.config.clean import Rule, Severity
 from pipelines.errors import SettingsError
 from pipelines.quality.expressions import analysed
@@ -53,8 +56,6 @@ def apply_rules(df: DataFrame, rules: Sequence[Rule], where: str = "rules") -> D
     which the expression can't be evaluated (division by zero, ...) breaks the rule too. Raises
     SettingsError, naming the rule, for an expression that is no condition over these columns.
     """
-    from pyspark.sql import functions as F
-
     if REASONS not in df.columns:
         df = df.withColumn(REASONS, F.array().cast("array<string>"))
     broken = {rule.name: _is_broken(df, rule, where) for rule in rules}
@@ -66,8 +67,6 @@ def apply_rules(df: DataFrame, rules: Sequence[Rule], where: str = "rules") -> D
 
 def names_where(conditions: dict[str, Column]) -> Column:
     """Return array<string> of the names whose condition holds, in the order given."""
-    from pyspark.sql import functions as F
-
     if not conditions:
         return F.array().cast("array<string>")
     return F.array_compact(
@@ -76,9 +75,6 @@ def names_where(conditions: dict[str, Column]) -> Column:
 
 
 def _is_broken(df: DataFrame, rule: Rule, where: str) -> Column:
-    from pyspark.sql import functions as F
-    from pyspark.sql import types as T
-
     place = f"rule '{rule.name}' in {where}"
     tried = analysed(df, rule.check, place)
     value = tried.getField("v")
@@ -93,15 +89,11 @@ def _is_broken(df: DataFrame, rule: Rule, where: str) -> Column:
 
 def num_broken(rule: Rule) -> Column:
     """Return the aggregate that counts the rows breaking a rule, over what `apply_rules` made."""
-    from pyspark.sql import functions as F
-
     return F.count_if(F.array_contains(BROKEN, rule.name))
 
 
 def rule_report(df: DataFrame, rules: Sequence[Rule]) -> list[RuleResult]:
     """Count in one pass how the rules fared on what `apply_rules` made."""
-    from pyspark.sql import functions as F
-
     numbers = df.agg(F.count(F.lit(1)), *[num_broken(rule) for rule in rules]).head()
     assert numbers is not None  # an aggregate without groups is one row
     checked, *broken = numbers

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from pyspark.sql import functions as F
+
 from pipelines.config.table_rules import (
     Freshness,
     NullShare,
@@ -138,8 +140,6 @@ def _row_count(rule: RowCount, outlook: Outlook) -> TableResult:
 
 
 def _null_share(rule: NullShare, outlook: Outlook) -> TableResult:
-    from pyspark.sql import functions as F
-
     rows = outlook.table() if rule.of == "table" else outlook.new_rows
     assert rows is not None  # asked only where something has come
     column = F.col(f"`{rule.column}`")
@@ -156,8 +156,6 @@ def _null_share(rule: NullShare, outlook: Outlook) -> TableResult:
 
 
 def _freshness(rule: Freshness, outlook: Outlook) -> TableResult:
-    from pyspark.sql import functions as F
-
     rows = outlook.table()
     kind = rows.schema[rule.column].dataType.typeName()
     if kind not in ("date", "timestamp", "timestamp_ntz"):
@@ -187,8 +185,6 @@ def _freshness(rule: Freshness, outlook: Outlook) -> TableResult:
 
 
 def _unique(rule: Unique, outlook: Outlook) -> TableResult:
-    from pyspark.sql import functions as F
-
     assert outlook.new_rows is not None  # asked only where something has come
     columns = [F.col(f"`{name}`") for name in rule.columns]
     new = outlook.new_rows.select(*columns).dropna().distinct()
@@ -203,8 +199,6 @@ def _unique(rule: Unique, outlook: Outlook) -> TableResult:
 
 
 def _references(rule: References, outlook: Outlook) -> TableResult:
-    from pyspark.sql import functions as F
-
     assert outlook.new_rows is not None  # asked only where something has come
     columns = list(rule.columns)
     mine = outlook.new_rows.select(*[F.col(f"`{name}`") for name in columns]).dropna()

@@ -7,6 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
 from pipelines.config.losses import Task
 from pipelines.encoding.spec import FeatureSpec
 from pipelines.encoding.to_sql import check_raw_columns, to_sql
@@ -40,9 +43,6 @@ def predict(
     Raw features become model inputs by the bundle's own feature spec, in Spark; the model runs in
     vectorised batches on the executors. `num_rows` says how far to spread the work.
     """
-    from pyspark.sql import functions as F
-    from pyspark.sql import types as T
-
     spec = FeatureSpec.from_json(bundle.feature_spec)
     check_raw_columns(spec, features.schema)
     # A key column may also be a model input (carrier): each role gets a column of its own.
@@ -82,8 +82,6 @@ def prediction_rows(
     classes `predicted_class` (the likeliest, the first of equals), `prediction` (its probability)
     and `probabilities`; models of a number `prediction` alone.
     """
-    from pyspark.sql import functions as F
-
     outputs = F.col(OUTPUTS)
     prediction = F.array_max(outputs) if task == "classes" else F.get(outputs, F.lit(0))
     if task == "binary":

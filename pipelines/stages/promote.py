@@ -12,6 +12,8 @@ import logging
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from pyspark.sql import functions as F
+
 from pipelines.config.losses import Task, task_of
 from pipelines.errors import BundleError, GateRefused, SettingsError
 from pipelines.lake import files
@@ -153,8 +155,6 @@ def _rival(run: Run, resolved: _Resolved, candidate: Bundle) -> Rival | None:
 
 def _test_rows(run: Run, candidate: Bundle) -> DataFrame:
     """Return the raw feature rows of the candidate's test split, with their `_label`."""
-    from pyspark.sql import functions as F
-
     from pipelines.features.grain import joined
     from pipelines.training_set.store import split_column
 
