@@ -146,52 +146,6 @@ def test_a_day_without_flights_leaves_no_rows_and_says_so(november):
 # --- the stage's own promises, on small queries ---
 
 
-@pytest.fixture
-def shop(tmp_path, lake, spark):
-    """A function that opens a run of a pipeline whose features are a query over one table."""
-    from pipelines.config import Pipeline
-    from pipelines.runner import open_run
-
-    def opened(sql, *, date=None, since=None, run_id=None):
-        (tmp_path / "features.sql").write_text(sql)
-        pipeline = Pipeline.model_validate(
-            {
-                "name": "shop",
-                "landing": "landing",
-                "ingest": {
-                    "sources": {"sales": {"path": "sales", "columns": ["day", "item", "n"]}}
-                },
-                "clean": {
-                    "entities": {
-                        "sales": {
-                            "source": "sales",
-                            "key": ["day", "item"],
-                            "columns": {"day": {"type": "date"}, "item": {}, "n": {"type": "int"}},
-                        }
-                    }
-                },
-                "featurize": {
-                    "table": "sales",
-                    "sql": ["features.sql"],
-                    "reads": {"silver.sales": "timestamp(day)"},
-                    "key": ["item"],
-                    "date": "day",
-                },
-                "normalize": {
-                    "training_set": "sales_training",
-                    "split": {"by": "hash"},
-                    "features": {"n": {"kind": "numeric"}},
-                },
-                "train": {},
-                "promote": {"threshold": 0.5},
-                "score": {"model": "sales"},
-            }
-        ).model_copy(update={"folder": tmp_path, "root": tmp_path, "lake": lake.root})
-        return open_run(pipeline, date=date, since=since, run_id=run_id, spark=spark)
-
-    return opened
-
-
 ALL = "SELECT *, timestamp(day) AS prediction_at FROM silver.sales"
 RANGE = f"{ALL} WHERE day BETWEEN :since AND :until"
 FIRST, SECOND = dt.date(2024, 1, 1), dt.date(2024, 1, 2)
@@ -209,37 +163,39 @@ def sold(spark, lake):
 
 
 def test_without_a_date_the_whole_table_is_made_anew_with_the_columns_of_the_query(
-    shop, spark, lake
+    featurizing, spark, lake
 ):
     sell(spark, lake, [(FIRST, "a", 1), (SECOND, "a", 2)])
-    result = run_stage("featurize", shop(RANGE))
+    result = run_stage("featurize", featurizing(RANGE))
     assert result.details == {"since": "2024-01-01", "until": "2024-01-02"}
     assert result.counts == {
         "rows_computed": 2, "rows_out": 2, "days": 2, "rows_without_label": 2,
     }  # fmt: skip
     sell(spark, lake, [(SECOND, "a", 5)])
     wider = RANGE.replace("*,", "*, n * 2 AS twice,")
-    run_stage("featurize", shop(wider))
+    run_stage("featurize", featurizing(wider))
     assert sold(spark, lake) == [(SECOND, "a", 5)]
 
 
-def test_a_range_replaces_its_days_and_no_others(shop, spark, lake):
+def test_a_range_replaces_its_days_and_no_others(featurizing, spark, lake):
     sell(spark, lake, [(FIRST, "a", 1), (SECOND, "a", 2)])
-    run_stage("featurize", shop(RANGE))
+    run_stage("featurize", featurizing(RANGE))
     sell(spark, lake, [(FIRST, "a", 10), (SECOND, "b", 20)])
-    result = run_stage("featurize", shop(RANGE, date=SECOND))
+    result = run_stage("featurize", featurizing(RANGE, date=SECOND))
     assert result.date == "2024-01-02"
     assert sold(spark, lake) == [(FIRST, "a", 1), (SECOND, "b", 20)]
 
 
-def test_a_retry_of_a_run_reads_the_versions_it_resolved_whatever_came_since(shop, spark, lake):
+def test_a_retry_of_a_run_reads_the_versions_it_resolved_whatever_came_since(
+    featurizing, spark, lake
+):
     pinned = sell(spark, lake, [(FIRST, "a", 1)])
-    first = run_stage("featurize", shop(RANGE, run_id="one"))
+    first = run_stage("featurize", featurizing(RANGE, run_id="one"))
     sell(spark, lake, [(FIRST, "a", 2)])
-    again = run_stage("featurize", shop(RANGE, run_id="one"))
+    again = run_stage("featurize", featurizing(RANGE, run_id="one"))
     assert first.read == again.read == {"silver.sales": pinned}
     assert sold(spark, lake) == [(FIRST, "a", 1)]
-    run_stage("featurize", shop(RANGE, run_id="two"))
+    run_stage("featurize", featurizing(RANGE, run_id="two"))
     assert sold(spark, lake) == [(FIRST, "a", 2)]
 
 
@@ -253,22 +209,22 @@ def test_a_retry_of_a_run_reads_the_versions_it_resolved_whatever_came_since(sho
     ],
 )
 def test_rows_that_must_not_be_written_leave_the_table_as_it_was(
-    shop, spark, lake, sql, error, message
+    featurizing, spark, lake, sql, error, message
 ):
     sell(spark, lake, [(FIRST, "a", 1), (SECOND, "a", 2)])
-    run_stage("featurize", shop(RANGE))
+    run_stage("featurize", featurizing(RANGE))
     version = latest_version(spark, lake, "gold.sales")
     with pytest.raises(error, match=message):
-        run_stage("featurize", shop(sql, date=SECOND))
+        run_stage("featurize", featurizing(sql, date=SECOND))
     assert latest_version(spark, lake, "gold.sales") == version
 
 
-def test_before_clean_has_run_the_missing_table_is_named(shop):
+def test_before_clean_has_run_the_missing_table_is_named(featurizing):
     with pytest.raises(TableNotFound, match=r"silver.sales .* Run `tidemill clean shop` first"):
-        run_stage("featurize", shop(RANGE))
+        run_stage("featurize", featurizing(RANGE))
 
 
-def test_an_input_without_rows_has_no_days(shop, spark, lake):
+def test_an_input_without_rows_has_no_days(featurizing, spark, lake):
     sell(spark, lake, [])
     with pytest.raises(FeatureError, match="hold no rows, so there are no days"):
-        run_stage("featurize", shop(RANGE))
+        run_stage("featurize", featurizing(RANGE))

@@ -17,9 +17,7 @@ from pipelines.lake import files, write
 from pipelines.lake.catalog import Lake
 from pipelines.landing import weather
 from pipelines.runner import run_stage
-from tests.integration.test_score_and_monitor import features, promoted  # noqa: F401 - fixtures
 from tests.lakes import content, differences, leave_unmade
-from tests.scoring.conftest import bundle, spec  # noqa: F401 - fixtures of the scoring room
 
 pytestmark = pytest.mark.spark
 BEFORE, UNTIL = dt.date(2013, 1, 7), dt.date(2013, 1, 9)
@@ -167,8 +165,8 @@ def test_a_torn_note_of_ingest_is_told_with_a_way_on_that_reads_no_file_twice(st
 @pytest.mark.parametrize("stage", ["score", "monitor"])
 def test_scoring_and_monitoring_killed_after_any_of_their_writes(
     lake,
-    features,  # noqa: F811
-    promoted,  # noqa: F811
+    features,
+    promoted,
     open_test_run,
     killer,
     stage,

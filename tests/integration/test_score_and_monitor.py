@@ -1,7 +1,6 @@
 """`score` and `monitor` on real Delta tables, each run twice."""
 
 import datetime as dt
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,47 +14,12 @@ from pipelines.lake.read import latest_version, read_at
 from pipelines.lake.write import replace_slice
 from pipelines.maintenance.pins import compared
 from pipelines.maintenance.vacuum import vacuum_table
-from pipelines.registry.bundle import save_bundle
-from pipelines.registry.champion import candidate, make_champion
-from pipelines.registry.tracking import TrainingRecord, record_training
 from pipelines.runner import run_stage
 from tests.benchmarks.compare_with_boosted_trees import champion_and_rows
-from tests.scoring.conftest import bundle, spec  # noqa: F401 - fixtures of the scoring room
+from tests.integration.conftest import FIRST, SCHEMA, SECOND, flight
 
 pytestmark = [pytest.mark.spark, pytest.mark.tensorflow]
-FIRST, SECOND = dt.date(2013, 1, 15), dt.date(2013, 1, 16)
-SCHEMA = "flight_date DATE, carrier STRING, flight INT, origin STRING, distance DOUBLE, is_late INT"
 PREDICTIONS = "predictions.flights_late"
-
-
-def flight(day, number, distance, is_late):
-    return (day, "UA", number, "EWR", distance, is_late)
-
-
-@pytest.fixture
-def features(spark, lake):
-    """Two days of features; the second day's labels are still to come."""
-    rows = [flight(FIRST, n, 100.0 * n, n % 2) for n in range(1, 21)]
-    rows += [flight(SECOND, n, 150.0 * n, None) for n in range(1, 11)]
-    frame = spark.createDataFrame(rows, SCHEMA)
-    replace_slice(frame, lake, "gold.flights", "true", partition_by=["flight_date"])
-    return frame
-
-
-@pytest.fixture
-def promoted(spark, lake, features, bundle):  # noqa: F811
-    folder = f"{lake.training('flights', 'hand-made')}/bundle"
-    version = latest_version(spark, lake, "gold.flights")
-    tables = {"gold.flights": version, "gold.flights_training": 0}
-    manifest = {
-        "training_set": "gold.flights_training",
-        "tables": tables,
-        "decision_threshold": 0.7,
-    }
-    save_bundle(folder, replace(bundle, manifest={**bundle.manifest, **manifest}))
-    record = TrainingRecord("flights", "hand-made", {}, {"roc_auc": 0.6}, [], {})
-    record_training(lake, "flights_late", record, folder)
-    make_champion(lake, candidate(lake, "flights_late"))
 
 
 def rows_of(spark, lake, table):

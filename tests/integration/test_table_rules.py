@@ -14,7 +14,6 @@ from pipelines.lake.read import latest_version
 from pipelines.stages import featurize
 from tests.integration.test_clean import DAY1, DAY2, DAY3, Workshop, went
 from tests.integration.test_featurize import FIRST, RANGE, SECOND, sell
-from tests.integration.test_featurize import shop as featurizing  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.spark
 
@@ -103,7 +102,7 @@ def test_rules_look_at_the_table_as_it_will_be(shop):
     assert len(shop.silver()) == 4
 
 
-def test_features_of_a_day_unlike_the_day_before(featurizing, spark, lake, caplog):  # noqa: F811
+def test_features_of_a_day_unlike_the_day_before(featurizing, spark, lake, caplog):
     sell(spark, lake, [(FIRST, item, 1) for item in "abcd"] + [(SECOND, "a", 1)])
     rule = {"name": "like_before", "check": "row_count", "min_ratio": 0.5}
 

@@ -10,9 +10,7 @@ import pytest
 from pipelines.lake.read import latest_version, read_at
 from pipelines.landing import weather
 from tests.drivers import Driver
-from tests.integration.test_score_and_monitor import features, promoted  # noqa: F401 - fixtures
 from tests.lakes import content, differences
-from tests.scoring.conftest import bundle, spec  # noqa: F401 - fixtures of the scoring room
 
 pytestmark = [pytest.mark.spark, pytest.mark.tensorflow, pytest.mark.slow]
 
@@ -64,8 +62,8 @@ def test_a_backfill_beside_the_daily_run_predicts_nothing_twice(
     drivers,
     spark,
     lake,
-    features,  # noqa: F811
-    promoted,  # noqa: F811
+    features,
+    promoted,
 ):
     asked = {"pipeline": "flights", "stage": "score", "lake": lake.root, "date": "2013-01-16"}
     daily, backfill = at_once(drivers, asked, {**asked, "since": "2013-01-15"})

@@ -1,0 +1,99 @@
+"""What tests of this folder share: a scored lake's beginnings, and a query over one table."""
+
+import datetime as dt
+from dataclasses import replace
+
+import pytest
+
+from pipelines.lake.read import latest_version
+from pipelines.lake.write import replace_slice
+from pipelines.registry.bundle import save_bundle
+from pipelines.registry.champion import candidate, make_champion
+from pipelines.registry.tracking import TrainingRecord, record_training
+from tests.bundles import small_bundle
+
+FIRST, SECOND = dt.date(2013, 1, 15), dt.date(2013, 1, 16)
+SCHEMA = "flight_date DATE, carrier STRING, flight INT, origin STRING, distance DOUBLE, is_late INT"
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory):
+    """A model that gives sigmoid(distance + index of carrier)."""
+    return small_bundle(tmp_path_factory.mktemp("model"))
+
+
+def flight(day, number, distance, is_late):
+    return (day, "UA", number, "EWR", distance, is_late)
+
+
+@pytest.fixture
+def features(spark, lake):
+    """Two days of features; the second day's labels are still to come."""
+    rows = [flight(FIRST, n, 100.0 * n, n % 2) for n in range(1, 21)]
+    rows += [flight(SECOND, n, 150.0 * n, None) for n in range(1, 11)]
+    frame = spark.createDataFrame(rows, SCHEMA)
+    replace_slice(frame, lake, "gold.flights", "true", partition_by=["flight_date"])
+    return frame
+
+
+@pytest.fixture
+def promoted(spark, lake, features, bundle):
+    """The champion: a bundle made by hand from these features."""
+    folder = f"{lake.training('flights', 'hand-made')}/bundle"
+    version = latest_version(spark, lake, "gold.flights")
+    tables = {"gold.flights": version, "gold.flights_training": 0}
+    manifest = {
+        "training_set": "gold.flights_training",
+        "tables": tables,
+        "decision_threshold": 0.7,
+    }
+    save_bundle(folder, replace(bundle, manifest={**bundle.manifest, **manifest}))
+    record = TrainingRecord("flights", "hand-made", {}, {"roc_auc": 0.6}, [], {})
+    record_training(lake, "flights_late", record, folder)
+    make_champion(lake, candidate(lake, "flights_late"))
+
+
+@pytest.fixture
+def featurizing(tmp_path, lake, spark):
+    """A function that opens a run of a pipeline whose features are a query over one table."""
+    from pipelines.config import Pipeline
+    from pipelines.runner import open_run
+
+    def opened(sql, *, date=None, since=None, run_id=None):
+        (tmp_path / "features.sql").write_text(sql)
+        pipeline = Pipeline.model_validate(
+            {
+                "name": "shop",
+                "landing": "landing",
+                "ingest": {
+                    "sources": {"sales": {"path": "sales", "columns": ["day", "item", "n"]}}
+                },
+                "clean": {
+                    "entities": {
+                        "sales": {
+                            "source": "sales",
+                            "key": ["day", "item"],
+                            "columns": {"day": {"type": "date"}, "item": {}, "n": {"type": "int"}},
+                        }
+                    }
+                },
+                "featurize": {
+                    "table": "sales",
+                    "sql": ["features.sql"],
+                    "reads": {"silver.sales": "timestamp(day)"},
+                    "key": ["item"],
+                    "date": "day",
+                },
+                "normalize": {
+                    "training_set": "sales_training",
+                    "split": {"by": "hash"},
+                    "features": {"n": {"kind": "numeric"}},
+                },
+                "train": {},
+                "promote": {"threshold": 0.5},
+                "score": {"model": "sales"},
+            }
+        ).model_copy(update={"folder": tmp_path, "root": tmp_path, "lake": lake.root})
+        return open_run(pipeline, date=date, since=since, run_id=run_id, spark=spark)
+
+    return opened
