@@ -58,15 +58,12 @@ def run(run: Run) -> Done:
     for text in notes:
         logger.warning("score %s: %s", run.pipeline.name, text)
         run.progress({"event": "note", "text": text})
+    unchanged = wanted.num_rows - inserted
     return Done(
         date=last,
         read=opened.versions,
         written=written,
-        counts={
-            "rows_in": wanted.num_rows,
-            "inserted": inserted,
-            "unchanged": wanted.num_rows - inserted,
-        },
+        counts={"rows_in": wanted.num_rows, "inserted": inserted, "unchanged": unchanged},
         details={
             "since": str(first),
             "model_name": run.pipeline.score.model,

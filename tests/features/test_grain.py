@@ -10,7 +10,7 @@ from pipelines.features.grain import by_feature_date, joined
 from pipelines.lake.read import latest_version
 from pipelines.lake.write import replace_slice
 from pipelines.registry.bundle import Bundle
-from pipelines.stages.promote import _test_rows
+from pipelines.scoring.rival import rows_of_test_split
 from pipelines.training_set.store import SPLIT_KEY
 
 pytestmark = pytest.mark.spark
@@ -56,7 +56,7 @@ def test_a_champion_is_judged_on_the_candidate_s_rows_of_their_own_day(
     }
     manifest = {"run_id": "r", "tables": tables, "training_set": "gold.flights_training"}
     run = open_test_run(overrides=["featurize.key=flight"])
-    found = _test_rows(run, Bundle(manifest, "", b"")).orderBy("flight").collect()
+    found = rows_of_test_split(run, Bundle(manifest, "", b"")).orderBy("flight").collect()
     assert [(row["flight"], row["flight_date"], row["_label"]) for row in found] == [
         (1, TWO, 1.0),
         (2, TWO, 2.0),
