@@ -11,7 +11,7 @@ from pipelines.own_code import own_code
 from pipelines.registry.bundle import Bundle
 from pipelines.registry.record import manifest, record_trial
 from pipelines.run import Run, Stopwatch
-from pipelines.training.launcher import Ranks, launch
+from pipelines.training import launcher
 from pipelines.training.models import check_model
 from pipelines.training.search import search
 from pipelines.training.source import fold_data, whole_data
@@ -65,7 +65,8 @@ def train_candidate(run: Run, opened: OpenedLake) -> Bundle:
 def _launch(run: Run, work: Work) -> Trained:
     work.rows.check()
     task = functools.partial(train_rank, work=work)
-    trained: Trained = launch(run.spark, task, Ranks.of(work.settings), run.progress)
+    ranks = launcher.Ranks.of(work.settings)
+    trained: Trained = launcher.launch(run.spark, task, ranks, run.progress)
     return trained
 
 
