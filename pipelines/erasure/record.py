@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from pipelines.lake.catalog import Lake
+from pipelines.lake.folder import Folder
 from pipelines.lake.tables import ERASURES
 from pipelines.lake.write import append_once
-from pipelines.registry.folder import Folder
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pipelines.registry.folder import Folder
+from pipelines.lake.folder import Folder
 
 if TYPE_CHECKING:
     from pipelines.erasure.subject import Subject

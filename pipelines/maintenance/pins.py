@@ -13,9 +13,9 @@ from typing import Any
 
 from pipelines.errors import BundleError, FeedError, TableNotFound, VersionNotFound
 from pipelines.lake.catalog import Lake
+from pipelines.lake.folder import Folder
 from pipelines.lake.snapshot import Snapshot, take_snapshot
 from pipelines.registry.bundle import MANIFEST
-from pipelines.registry.folder import Folder
 from pipelines.registry.reading import reading
 
 ERASED = "erased.json"

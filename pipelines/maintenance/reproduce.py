@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.config.train import Train
 from pipelines.errors import BundleError, NotReproduced
 from pipelines.lake.files import list_files
+from pipelines.lake.folder import Folder
 from pipelines.maintenance.likeness import (
     ABSOLUTE,
     RELATIVE,
@@ -21,9 +22,8 @@ from pipelines.maintenance.likeness import (
 )
 from pipelines.maintenance.pins import erased, files_of, snapshots_of
 from pipelines.own_code import using
+from pipelines.provenance import code_version, packages
 from pipelines.registry.bundle import Bundle, load_bundle
-from pipelines.registry.folder import Folder
-from pipelines.registry.provenance import code_version, packages
 from pipelines.run import Run, Stopwatch
 
 if TYPE_CHECKING:
@@ -137,9 +137,10 @@ def _check_possible(
 
 def _train(run: Run, bundle: Bundle, snapshots: Mapping[str, Snapshot], folder: str) -> Trained:
     from pipelines.encoding.spec import FeatureSpec
-    from pipelines.training.launcher import Ranks, launch
+    from pipelines.ranks.launcher import Ranks, launch
+    from pipelines.selection.trials import Data, alone
+    from pipelines.training.backend import TensorFlow
     from pipelines.training.models import check_model
-    from pipelines.training.trials import Data, alone
     from pipelines.training.work import train_rank
 
     settings = alone(Train.model_validate(bundle.manifest["settings"]))
@@ -151,7 +152,7 @@ def _train(run: Run, bundle: Bundle, snapshots: Mapping[str, Snapshot], folder: 
     work = data.work(settings, folder, code=bundle.code)
     work.rows.check()
     task = functools.partial(train_rank, work=work)
-    trained: Trained = launch(run.spark, task, Ranks.of(settings), run.progress)
+    trained: Trained = launch(run.spark, task, Ranks.of(settings), TensorFlow(), run.progress)
     return trained
 
 

@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import BundleError
+from pipelines.lake.folder import Folder
 from pipelines.own_code import OwnCode, using
-from pipelines.registry.folder import Folder
-from pipelines.registry.quiet import load_tensorflow
+from pipelines.quiet import load_tensorflow
 from pipelines.secrecy import hide_in
 
 if TYPE_CHECKING:

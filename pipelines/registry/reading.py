@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pipelines.errors import TidemillError, TrainingError
-from pipelines.registry.folder import Folder
+from pipelines.lake.folder import Folder
 
 DAYS = 30.0
 """How long a note counts after the training's last start: one that was killed and never tried again

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pipelines.config import Pipeline
+from pipelines.provenance import code_version, packages
 from pipelines.registry.bundle import Bundle
-from pipelines.registry.provenance import code_version, packages
 from pipelines.registry.tracking import TrainingRecord, record_child
 
 if TYPE_CHECKING:
     from pipelines.lake.catalog import Lake
-    from pipelines.training.trials import Judged
+    from pipelines.selection.trials import Judged
 
 _OF_SEARCH = ("metric", "value", "best_trial")
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 from urllib.parse import quote
 
 from pipelines.errors import UsageError
+from pipelines.lake.folder import Folder
 from pipelines.lake.places import in_lake
 from pipelines.lake.storage import local_path
-from pipelines.registry.folder import Folder
 from pipelines.registry.store import artifact_root, open_client, takes_copies, telling, tracking_uri
 from pipelines.secrecy import hide
 

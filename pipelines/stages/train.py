@@ -22,16 +22,16 @@ def run(run: Run) -> Done:
     again: its result comes from its bundle. Raises EmptySplit, TrainingError (with the first
     cause when ranks were lost too often), NotFiniteLoss.
     """
+    from pipelines.lake.folder import Folder
     from pipelines.registry.bundle import bundle_exists, load_bundle, save_bundle
     from pipelines.registry.champion import register
-    from pipelines.registry.folder import Folder
     from pipelines.registry.reading import Reading, end_reading, while_reading
     from pipelines.registry.record import training_record
     from pipelines.registry.store import ready
-    from pipelines.training.candidate import check_same, train_candidate
+    from pipelines.selection.candidate import check_same, train_candidate
+    from pipelines.selection.source import look
+    from pipelines.selection.trials import TRIALS
     from pipelines.training.checkpoint import Checkpoints
-    from pipelines.training.source import look
-    from pipelines.training.trials import TRIALS
 
     ready(run.lake)  # what is wrong with MLflow is told before hours of training, not behind them
     for text in contradictions(run.pipeline):

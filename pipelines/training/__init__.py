@@ -1,1 +1,1 @@
-"""Training: ranks in a Spark barrier stage, one collective between them, one loop on each."""
+"""Training: TensorFlow on ranks, one collective between them, one loop on each."""

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from pipelines.errors import TrainingError
-from pipelines.registry.folder import Folder
+from pipelines.lake.folder import Folder
 
 logger = logging.getLogger(__name__)
 

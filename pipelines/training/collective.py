@@ -1,17 +1,14 @@
-"""The one seam to Horovod: what ranks say to each other. `SingleProcess` is its twin for one rank.
-
-Every method must be called by all ranks in the same order.
-"""
+"""The one seam to Horovod: `ranks.collective` by it, and `SingleProcess`, its twin for one rank."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipelines.training.parcel import pack, unpack
+from pipelines.ranks.parcel import pack, unpack
 from pipelines.training.signs import Signs
 
 if TYPE_CHECKING:
@@ -20,38 +17,6 @@ if TYPE_CHECKING:
 
 _HALF_EXPONENT = 15
 """Sums in float16 stay below 2 to this power; it ends at 65,504."""
-
-
-class Collective(Protocol):
-    """Ranks 0 .. size - 1 of one training."""
-
-    rank: int
-    size: int
-    signs: Signs
-    """This rank's signs of progress. Each sum in a compiled function is one."""
-
-    def sum(self, tensors: Sequence[tf.Tensor], half: int = 0) -> list[tf.Tensor]:
-        """Return float32 tensors summed over the ranks; works inside `tf.function`.
-
-        They travel as one vector in the order given, so the grouping of the sums is always the
-        same (Horovod's own fusion groups by whatever is ready first). The first `half` of them
-        travel as float16, rounded.
-        """
-
-    def sum_array(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Return a numpy array summed over the ranks."""
-
-    def gather(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Return the ranks' arrays joined along the first axis, in the order of ranks."""
-
-    def share(self, value: Any) -> Any:
-        """Return rank 0's value on every rank: plain values, arrays, lists and dicts of them."""
-
-    def broadcast(self, variables: Sequence[keras.Variable]) -> None:
-        """Give variables rank 0's values."""
-
-    def close(self) -> None:
-        """Leave; the process may take part in another training after it."""
 
 
 class SingleProcess:

@@ -13,10 +13,10 @@ import numpy as np
 from pipelines.config.losses import is_higher_better
 from pipelines.config.train import EarlyStopping, Train
 from pipelines.errors import NotFiniteLoss, TrainingError
+from pipelines.ranks.collective import Collective
+from pipelines.ranks.rank import Tell
 from pipelines.training.checkpoint import Arrays, Checkpoint, Checkpoints, Progress
-from pipelines.training.collective import Collective
 from pipelines.training.losses import label_range, row_losses
-from pipelines.training.rank import Tell
 from pipelines.training.rows import Rows
 from pipelines.training.scores import Scores
 from pipelines.training.step import Stepper, Steps, unpack

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipelines.config.train import Train
-from pipelines.training.collective import Collective
+from pipelines.ranks.collective import Collective
 from pipelines.training.losses import bad_labels, label_sums, row_losses, weight_of_class
 from pipelines.training.models.inputs import input_names
-from pipelines.training.precision import loss_scale
+from pipelines.training.models.precision import loss_scale
 
 if TYPE_CHECKING:
     import keras

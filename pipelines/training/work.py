@@ -9,11 +9,11 @@ from typing import Any
 from pipelines.config.train import Train
 from pipelines.encoding.kind import ModelInput
 from pipelines.own_code import OwnCode, using
-from pipelines.registry.provenance import cpu
+from pipelines.provenance import cpu
+from pipelines.ranks.rank import Rank
 from pipelines.training.checkpoint import Checkpoints
 from pipelines.training.loop import Loop, OnStep, Surroundings
-from pipelines.training.precision import scaled
-from pipelines.training.rank import Rank
+from pipelines.training.models.precision import scaled
 from pipelines.training.rows import Rows
 
 MAY_CHANGE = {

@@ -85,9 +85,10 @@ def serve(request: dict[str, Any]) -> dict[str, float]:
 
         horovod.spark.run(_empty, num_proc=RANKS, verbose=0)
     elif request["way"] == "ours":
-        from pipelines.training.launcher import Ranks, launch
+        from pipelines.ranks.launcher import Ranks, launch
+        from pipelines.training.backend import TensorFlow
 
-        launch(spark, _nothing, Ranks(RANKS))
+        launch(spark, _nothing, Ranks(RANKS), TensorFlow())
     else:
         _train(spark, request["path"])
     return {"seconds": time.perf_counter() - start}
@@ -109,9 +110,10 @@ def _nothing(rank: Any) -> int:
 def _train(spark: Any, path: str) -> None:
     from functools import partial
 
-    from pipelines.training.launcher import Ranks, launch
+    from pipelines.ranks.launcher import Ranks, launch
+    from pipelines.training.backend import TensorFlow
     from pipelines.training.work import train_rank
     from tests.benchmarks.training import work_on
 
     work = work_on(path, 8, RANKS, epochs=2, options={"hidden": (64, 32)})
-    launch(spark, partial(train_rank, work=work), Ranks(RANKS))
+    launch(spark, partial(train_rank, work=work), Ranks(RANKS), TensorFlow())

@@ -14,7 +14,7 @@ from pipelines.config.train import Train
 from pipelines.feed.columns import FeedColumns
 from pipelines.feed.plan import plan_epoch
 from pipelines.lake.snapshot import take_snapshot
-from pipelines.training.rank import Rank
+from pipelines.ranks.rank import Rank
 from pipelines.training.rows import FeedRows
 from pipelines.training.work import Trained, Work, train_rank
 from tests.benchmarks.measure import Figure, Helper, side_by_side
@@ -115,11 +115,12 @@ def _fit(path: str, source: str) -> float:
 
 def _train_on_ranks(path: str, size: int) -> float:
     """Return rows per second of the epochs after the first, in which graphs are made."""
-    from pipelines.training.launcher import Ranks, launch
+    from pipelines.ranks.launcher import Ranks, launch
+    from pipelines.training.backend import TensorFlow
 
     work = work_on(path, COLUMNS, size, epochs=EPOCHS, options={"hidden": LAYERS})
     task = partial(_on_a_core, work=work)
-    trained: Trained = launch(spark_session(size), task, Ranks(size))
+    trained: Trained = launch(spark_session(size), task, Ranks(size), TensorFlow())
     later = trained.history[1:]
     return len(later) * _rows(path) / sum(float(epoch["seconds"]) for epoch in later)
 

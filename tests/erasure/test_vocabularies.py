@@ -9,8 +9,8 @@ from pipelines.encoding.spec import FeatureSpec
 from pipelines.erasure.record import Record
 from pipelines.erasure.subject import Subject
 from pipelines.erasure.vocabularies import vocabularies_holding
+from pipelines.lake.folder import Folder
 from pipelines.privacy.keys import pseudonym
-from pipelines.registry.folder import Folder
 
 
 def spec(**vocabularies: tuple[str, ...]) -> bytes:

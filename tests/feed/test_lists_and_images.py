@@ -14,7 +14,7 @@ from pipelines.feed.dataset import make_dataset
 from pipelines.feed.plan import plan_epoch, plan_evaluation
 from pipelines.feed.reader import PetastormReader
 from pipelines.lake.snapshot import take_snapshot
-from pipelines.training.rank import describe
+from pipelines.ranks.rank import describe
 from tests.encoding.pictures import encoded, pattern
 from tests.feed.tables import delete_rows
 

@@ -23,7 +23,8 @@ import numpy as np
 
 from pipelines.errors import TidemillError
 from pipelines.lake.session import spark_session
-from pipelines.training.launcher import Ranks, launch
+from pipelines.ranks.launcher import Ranks, launch
+from pipelines.training.backend import TensorFlow
 from pipelines.training.work import Trained, train_rank
 from tests.conftest import ROOT
 from tests.training.delta import work_on, write_training_set
@@ -167,6 +168,7 @@ def main(folder: Path, seed: int) -> dict[str, Any]:
             spark,
             functools.partial(train_rank, work=work),
             ranks,
+            TensorFlow(),
             lambda event: notes.append(event["text"]) if event["event"] == "note" else None,
         )
         found[name] = {

@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 from pipelines.lake.session import spark_session
-from pipelines.training.launcher import Ranks, launch
+from pipelines.ranks.launcher import Ranks, launch
+from pipelines.training.backend import TensorFlow
 from pipelines.training.work import train_rank
 from tests.conftest import ROOT
 from tests.integration.disturbed import SETTINGS
@@ -30,7 +31,9 @@ def main(folder: Path) -> dict[int, list[float]]:
     try:
         for size in (1, 2, 3, 4):
             work = work_on(folder / "table", folder / str(size), LEARNING)
-            trained = launch(spark, functools.partial(train_rank, work=work), Ranks(size))
+            trained = launch(
+                spark, functools.partial(train_rank, work=work), Ranks(size), TensorFlow()
+            )
             assert trained.ranks == size
             found[size] = [one[kind] for one in trained.history for kind in ("loss", "val_loss")]
     finally:

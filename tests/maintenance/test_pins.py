@@ -12,11 +12,11 @@ import pytest
 from pipelines.errors import BundleError, FeedError, TrainingError, UsageError
 from pipelines.lake.catalog import Lake
 from pipelines.lake.deletion_vector import DeletionVector
+from pipelines.lake.folder import Folder
 from pipelines.lake.snapshot import LiveFile, Snapshot
 from pipelines.maintenance.pins import compared, erased, mark_erased, pinned
 from pipelines.maintenance.show import vacuum_lines
 from pipelines.maintenance.vacuum import Vacuumed, parse_retention, vacuum_table
-from pipelines.registry.folder import Folder
 from pipelines.registry.reading import (
     Reading,
     end_reading,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.registry.folder import Folder
+from pipelines.lake.folder import Folder
 from tests.servers import s3
 
 KEYS = {"AWS_ACCESS_KEY_ID": "only-for-tests", "AWS_SECRET_ACCESS_KEY": "only-for-tests"}

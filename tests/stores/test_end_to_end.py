@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
+from pipelines.lake.folder import Folder
 from pipelines.lake.storage import WEBHDFS, file_system
-from pipelines.registry.folder import Folder
 from tests.conftest import ROOT
 from tests.servers import hadoop_jars, hdfs
 from tests.stores.conftest import upload

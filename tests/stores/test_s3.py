@@ -14,12 +14,12 @@ from pipelines.feed.dataset import open_table
 from pipelines.lake import files
 from pipelines.lake.catalog import Lake
 from pipelines.lake.files import list_files
+from pipelines.lake.folder import Folder
 from pipelines.lake.read import latest_version, read_at
 from pipelines.lake.snapshot import take_snapshot
 from pipelines.lake.write import replace_slice
 from pipelines.maintenance.pins import Pin, files_of
 from pipelines.maintenance.vacuum import tables_of, vacuum_table
-from pipelines.registry.folder import Folder
 from pipelines.registry.tracking import tracking_uri
 from pipelines.runner import run_stage
 from tests.stores.conftest import upload

@@ -11,9 +11,9 @@ import numpy as np
 
 from pipelines.config.train import Train
 from pipelines.encoding.kind import ModelInput
+from pipelines.ranks.rank import Rank
 from pipelines.training.collective import SingleProcess
 from pipelines.training.labels import class_weights
-from pipelines.training.rank import Rank
 from pipelines.training.rows import Epoch
 from pipelines.training.work import Trained, Work, train_rank
 

@@ -23,7 +23,7 @@ from pipelines.errors import SettingsError, TrainingError, nearest
 from pipelines.training.models import built_in
 from pipelines.training.models.inputs import ModelInputs
 from pipelines.training.models.parts import Options
-from pipelines.training.precision import computing_in
+from pipelines.training.models.precision import computing_in
 
 if TYPE_CHECKING:
     import keras

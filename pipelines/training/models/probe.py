@@ -254,7 +254,7 @@ def _first(error: Exception) -> str:
 
 def main() -> None:
     """Do the step that the argument names; print what is wrong with the model, or null."""
-    from pipelines.registry.quiet import load_tensorflow
+    from pipelines.quiet import load_tensorflow
 
     stopping.end_with_parent()
     load_tensorflow()

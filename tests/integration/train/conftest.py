@@ -108,7 +108,8 @@ def trained(training_set, open_run):
 @pytest.fixture
 def launched(spark, lake, training_set):
     """A function that launches ranks and gives rank 0's `Trained`."""
-    from pipelines.training.launcher import Ranks, launch
+    from pipelines.ranks.launcher import Ranks, launch
+    from pipelines.training.backend import TensorFlow
     from pipelines.training.rows import FeedRows
     from pipelines.training.work import Work, train_rank
     from pipelines.training_set.store import load_spec
@@ -127,7 +128,8 @@ def launched(spark, lake, training_set):
         rows = FeedRows(snapshots, spec.inputs, settings)
         work = Work(settings, spec.inputs, rows, str(folder), {TABLE: training_set}, on_step)
         wanted = dataclasses.replace(Ranks.of(settings), wait=5, **more)
-        return launch(spark, functools.partial(train_rank, work=work), wanted, progress)
+        task = functools.partial(train_rank, work=work)
+        return launch(spark, task, wanted, TensorFlow(), progress)
 
     return launch_it
 

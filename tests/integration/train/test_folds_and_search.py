@@ -27,8 +27,8 @@ FOLDED = {"folds": 2, "ranks": 1, "epochs": 2}
 def test_folds_are_trained_once_each_and_reported_with_mean_and_deviation(
     training_set, open_run, lake, monkeypatch
 ):
+    from pipelines.ranks import launcher
     from pipelines.registry.store import open_client
-    from pipelines.training import launcher
 
     launch, launched = launcher.launch, []
 
@@ -87,8 +87,8 @@ SEARCH = {
 def test_a_search_trains_the_best_settings_and_says_by_how_much_they_won(
     training_set, open_run, lake, monkeypatch
 ):
+    from pipelines.ranks import launcher
     from pipelines.registry.store import open_client
-    from pipelines.training import launcher
 
     launch, launched = launcher.launch, []
 
@@ -133,8 +133,8 @@ def test_a_search_trains_the_best_settings_and_says_by_how_much_they_won(
 def test_a_search_with_folds_judges_each_trial_by_the_mean_over_them(
     training_set, open_run, lake, monkeypatch
 ):
+    from pipelines.ranks import launcher
     from pipelines.registry.store import open_client
-    from pipelines.training import launcher
 
     launch, judged = launcher.launch, []
 

@@ -70,7 +70,7 @@ def test_folds_of_another_number_are_not_the_folds_asked_for(training_set, open_
 def test_an_option_the_model_lacks_is_refused_before_the_first_trial(
     training_set, open_run, monkeypatch
 ):
-    from pipelines.training import launcher
+    from pipelines.ranks import launcher
 
     monkeypatch.setattr(launcher, "launch", lambda *_: pytest.fail("trained"))
     space = {"options.dropout": [0.1, 0.2], "options.hiden": [[3]]}

@@ -77,17 +77,18 @@ def test_a_rank_that_is_stuck_in_a_step_is_found_and_started_again(trained, laun
 @pytest.mark.parametrize("who", [0, 1])
 def test_a_rank_that_fails_after_the_ranks_have_met_is_named(who, launched, tmp_path, monkeypatch):
     def run(context: Any, attempt: Any, task: Any) -> Any:
-        from pipelines.training import rank
+        from pipelines.ranks import rank
+        from pipelines.training import backend
 
         def fail(threads: int) -> None:
             time.sleep(3)  # the others have met by then, and wait to be joined
             raise ValueError("no such library")
 
         if context.partitionId() == who:
-            rank.load_tensorflow = fail
+            backend.load_tensorflow = fail
         return rank.run_rank(context, attempt, task)
 
-    monkeypatch.setattr("pipelines.training.launcher.run_rank", run)
+    monkeypatch.setattr("pipelines.ranks.launcher.run_rank", run)
     with pytest.raises(TrainingError, match=rf"^rank {who} .*failed: ValueError: no such library"):
         launched(tmp_path, 2)
 
@@ -104,7 +105,8 @@ def test_an_error_of_the_task_is_told_with_its_rank_and_not_tried_again(launched
 
 
 def test_a_file_that_a_vacuum_removed_ends_the_training_and_is_named(spark, tmp_path):
-    from pipelines.training.launcher import Ranks, launch
+    from pipelines.ranks.launcher import Ranks, launch
+    from pipelines.training.backend import TensorFlow
     from pipelines.training.work import train_rank
     from tests.training.delta import work_on, write_training_set
     from tests.training.memory import settings
@@ -116,5 +118,7 @@ def test_a_file_that_a_vacuum_removed_ends_the_training_and_is_named(spark, tmp_
     (table / lost).unlink()
     events: list[dict[str, Any]] = []
     with pytest.raises(FeedError, match=rf"lacks a file of version 6: {lost}\. A VACUUM removed"):
-        launch(spark, functools.partial(train_rank, work=work), Ranks(2), events.append)
+        launch(
+            spark, functools.partial(train_rank, work=work), Ranks(2), TensorFlow(), events.append
+        )
     assert not [one for one in events if one["event"] == "note"], "starting again would not help"

@@ -49,7 +49,7 @@ def test_a_training_leaves_a_bundle_that_says_where_it_came_from(trained, lake, 
 
 
 def test_a_run_that_finished_is_not_trained_again(trained, open_run, monkeypatch):
-    from pipelines.training import launcher
+    from pipelines.ranks import launcher
 
     monkeypatch.setattr(launcher, "launch", lambda *_: pytest.fail("trained again"))
     again = run_stage("train", open_run("two-ranks"))
@@ -71,7 +71,8 @@ def test_one_rank_gives_the_same_model_as_two(trained, launched, tmp_path):
 
 
 def test_ranks_share_the_cores_whatever_their_python_workers_did_before(spark):
-    from pipelines.training.launcher import Ranks, launch
+    from pipelines.ranks.launcher import Ranks, launch
+    from pipelines.training.backend import TensorFlow
 
     def threads_of(rank: Any) -> tuple[int, ...]:
         import tensorflow as tf
@@ -85,8 +86,8 @@ def test_ranks_share_the_cores_whatever_their_python_workers_did_before(spark):
             os.getpid(),
         )
 
-    *two, first = launch(spark, threads_of, Ranks(2))
-    *one, second = launch(spark, threads_of, Ranks(1))
+    *two, first = launch(spark, threads_of, Ranks(2), TensorFlow())
+    *one, second = launch(spark, threads_of, Ranks(1), TensorFlow())
     assert (two, one) == ([1] * 4, [2] * 4)
     assert first != second, "the worker of a rank with one thread is not taken for one with two"
 

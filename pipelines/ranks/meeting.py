@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pipelines.training.collective import Collective, Horovod, SingleProcess
-from pipelines.training.rendezvous import LOOPBACK, Rendezvous
+from pipelines.ranks.backend import Backend
+from pipelines.ranks.collective import Collective
+from pipelines.ranks.rendezvous import LOOPBACK, Rendezvous
 
 if TYPE_CHECKING:
     from pyspark import BarrierTaskContext
@@ -51,19 +52,21 @@ def meet(context: BarrierTaskContext) -> Meeting:
 
 @contextmanager
 def joined(
-    context: BarrierTaskContext, meeting: Meeting | None, hang_timeout: float | None
+    context: BarrierTaskContext,
+    meeting: Meeting | None,
+    hang_timeout: float | None,
+    backend: Backend,
 ) -> Iterator[Collective]:
     """Join the ranks that were met; without a meeting there is one rank."""
     if meeting is None:
-        yield SingleProcess()
+        yield backend.alone()
         return
-    import horovod.tensorflow as _  # noqa: F401 - before the ranks join: it takes seconds
-
+    backend.load_collective()
     hosts, rank = _hosts(context), context.partitionId()
     server, place = meeting.result()
     try:
         os.environ.update(environment(hosts, rank, place, hang_timeout))
-        collective = Horovod()
+        collective = backend.joined()
         try:
             yield collective
         finally:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.errors import SetupError
-from pipelines.registry.folder import Folder, local_path
+from pipelines.lake.folder import Folder, local_path
 
 
 @pytest.fixture(params=["path", "file", "memory"])

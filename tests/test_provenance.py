@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.registry.provenance import code_version
+from pipelines.provenance import code_version
 
 
 @pytest.fixture

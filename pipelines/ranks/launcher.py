@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines import errors
 from pipelines.errors import TidemillError, TrainingError
-from pipelines.training.final import is_known_final, kind_told
-from pipelines.training.gpus import task_profile
-from pipelines.training.rank import Attempt, Task, run_rank
-from pipelines.training.report import Listener, RankState, watching
-from pipelines.training.slots import (
+from pipelines.ranks.backend import Backend
+from pipelines.ranks.final import is_known_final, kind_told
+from pipelines.ranks.gpus import task_profile
+from pipelines.ranks.rank import Attempt, Task, run_rank
+from pipelines.ranks.report import Listener, RankState, watching
+from pipelines.ranks.slots import (
     check_allocation,
     is_one_jvm,
     largest_divisor,
@@ -70,13 +71,15 @@ def launch(
     spark: SparkSession,
     task: Task,
     ranks: Ranks,
+    backend: Backend,
     progress: Callable[[dict[str, Any]], None] | None = None,
 ) -> Any:
     """Run `task` on all ranks at once and return what rank 0's returned.
 
-    `task` is pickled and called with a `Rank` in a Python worker of its own per rank. Lost workers,
+    `task` is pickled and called with a `Rank` in a Python worker of its own per rank, which
+    `backend` has made ready. Lost workers,
     hanging ones, broken connections and whatever else may pass lead to a restart; errors that would
-    come again (`training.final` lists them) don't. Raises TrainingError when there are too few
+    come again (`ranks.final` lists them) don't. Raises TrainingError when there are too few
     slots or GPUs, or when the restarts are used up: it names the first cause.
     """
     check_allocation(spark)
@@ -94,6 +97,7 @@ def launch(
                 size=size,
                 threads=threads_of_rank(spark, size),
                 address=listener.address,
+                backend=backend,
                 gpus=ranks.gpus,
                 hang_timeout=ranks.hang_timeout,
             )

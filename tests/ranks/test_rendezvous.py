@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from pipelines.ranks.meeting import meeting_host
+from pipelines.ranks.parcel import pack, unpack
+from pipelines.ranks.rendezvous import Rendezvous
 from pipelines.training.checkpoint import Checkpoint, Progress
-from pipelines.training.meeting import meeting_host
-from pipelines.training.parcel import pack, unpack
-from pipelines.training.rendezvous import Rendezvous
 
 
 @pytest.fixture

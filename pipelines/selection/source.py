@@ -10,8 +10,8 @@ from pyspark.sql import functions as F
 from pipelines.errors import EmptySplit, FeatureError
 from pipelines.lake.read import latest_version
 from pipelines.run import Run, Versions
+from pipelines.selection.trials import Data
 from pipelines.training.labels import check_labels, class_counts
-from pipelines.training.trials import Data
 from pipelines.training_set import folds
 from pipelines.training_set.store import (
     load_fold_spec,

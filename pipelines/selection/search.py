@@ -11,7 +11,7 @@ from typing import Any
 from pipelines.config.losses import is_higher_better
 from pipelines.config.train import Train
 from pipelines.errors import TrainingError
-from pipelines.training.trials import Data, Judge, Judged, check_batch, cross_validate, mean_of
+from pipelines.selection.trials import Data, Judge, Judged, check_batch, cross_validate, mean_of
 
 Tell = Callable[[str], None]
 

@@ -10,17 +10,24 @@ import subprocess
 import sys
 import time
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from pyspark.errors import PySparkRuntimeError
 
 from pipelines.errors import FeedError, NotFiniteLoss, SettingsError, TrainingError
-from pipelines.training.launcher import _is_final
-from pipelines.training.meeting import Place, environment, slots
-from pipelines.training.rank import describe, given_gpus, prepare
-from pipelines.training.report import Listener, Reporter, beat_of
-from pipelines.training.signs import beating
-from pipelines.training.slots import check_allocation, largest_divisor
+from pipelines.ranks.launcher import _is_final
+from pipelines.ranks.meeting import Place, environment, slots
+from pipelines.ranks.pulse import beating
+from pipelines.ranks.rank import describe as describe_of
+from pipelines.ranks.rank import given_gpus
+from pipelines.ranks.report import Listener, Reporter, beat_of
+from pipelines.ranks.slots import check_allocation, largest_divisor
+from pipelines.training.backend import TensorFlow
+
+
+def describe(error: BaseException) -> dict[str, Any]:
+    return describe_of(error, TensorFlow())
 
 
 @pytest.mark.parametrize(
@@ -229,12 +236,13 @@ def test_gpus_and_threads_of_a_worker_that_has_tensorflow_already_can_not_change
     monkeypatch.setitem(sys.modules, "tensorflow", object())
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     with pytest.raises(TrainingError, match=r"GPU 1 can't be given .* CUDA_VISIBLE_DEVICES=0"):
-        prepare(1, ["1"])
+        TensorFlow().prepare(1, ["1"])
 
 
 PREPARED = """
 import json, os, sys
-from pipelines.training.rank import prepare
+from pipelines.training.backend import TensorFlow
+prepare = TensorFlow().prepare
 prepare(*json.loads(sys.argv[1]))
 import tensorflow as tf
 threading = tf.config.threading

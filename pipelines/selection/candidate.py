@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import TrainingError
 from pipelines.own_code import own_code
+from pipelines.ranks import launcher
 from pipelines.registry.bundle import Bundle
 from pipelines.registry.record import manifest, record_trial
 from pipelines.run import Run, Stopwatch
-from pipelines.training import launcher
+from pipelines.selection.search import search
+from pipelines.selection.source import fold_data, whole_data
+from pipelines.selection.trials import Data, Judge, alone, check_batch, cross_validate, fold_facts
+from pipelines.training.backend import TensorFlow
 from pipelines.training.models import check_model
-from pipelines.training.search import search
-from pipelines.training.source import fold_data, whole_data
-from pipelines.training.trials import Data, Judge, alone, check_batch, cross_validate, fold_facts
 from pipelines.training.work import MAY_CHANGE, Trained, Work, train_rank
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def _launch(run: Run, work: Work) -> Trained:
     work.rows.check()
     task = functools.partial(train_rank, work=work)
     ranks = launcher.Ranks.of(work.settings)
-    trained: Trained = launcher.launch(run.spark, task, ranks, run.progress)
+    trained: Trained = launcher.launch(run.spark, task, ranks, TensorFlow(), run.progress)
     return trained
 
 

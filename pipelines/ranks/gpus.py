@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipelines.errors import SettingsError
-from pipelines.training.slots import is_one_jvm
+from pipelines.ranks.slots import is_one_jvm
 
 if TYPE_CHECKING:
     from pyspark.resource import ResourceProfile

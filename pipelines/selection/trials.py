@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from pipelines.config.train import Train
 from pipelines.encoding.kind import ModelInput
 from pipelines.errors import NotFiniteLoss, SettingsError
+from pipelines.lake.folder import Folder
 from pipelines.own_code import OwnCode, own_code
-from pipelines.registry.folder import Folder
 from pipelines.training.checkpoint import Checkpoints
 from pipelines.training.labels import class_weights
 from pipelines.training.rows import FeedRows

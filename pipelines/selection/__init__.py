@@ -1,0 +1,1 @@
+"""Selection: a training set, settings chosen by folds and searches, a model trained by them."""
