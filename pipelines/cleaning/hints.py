@@ -9,7 +9,22 @@ from pipelines.config.columns import Column
 from pipelines.config.formats import SAMPLES, marks_of
 
 _MISSING = frozenset(
-    ["na", "n/a", "n.a.", "#n/a", "nan", "null", "none", "nil", "-", "--", "?", "k.a.", "unknown"]
+    [
+        "na",
+        "n/a",
+        "n.a.",
+        "#n/a",
+        "nan",
+        "null",
+        "none",
+        "nil",
+        "-",
+        "--",
+        "?",
+        "k.a.",
+        "unknown",
+        "\\n",
+    ]
 )
 _DAYS = {  # Spark's pattern, how it looks, and Python's pattern
     "d.M.yyyy": (r"\d{1,2}\.\d{1,2}\.\d{4}", "%d.%m.%Y"),
@@ -47,10 +62,14 @@ def reading(text: str, name: str, column: Column) -> str:
 
 
 def _numbers(text: str, column: Column) -> str:
-    if column.patterns or re.fullmatch(r"[+-]?\d*\.?\d*", text, re.ASCII):
+    if column.patterns:
+        behind = f"{column.patterns[0]}-"
+        return f"`format: {behind!r}` reads it, too" if _looks_like(text, behind) else ""
+    if re.fullmatch(r"[+-]?\d*\.?\d*", text, re.ASCII):
         return ""
     found: dict[str, str] = {}
     for sample in SAMPLES:
+        sample += "-" * text.endswith("-")
         if _looks_like(text, sample):
             found.setdefault(_value(text, sample), sample)
     if column.is_integer:
@@ -64,15 +83,15 @@ def _looks_like(text: str, sample: str) -> bool:
     if marks is None:
         return False
     whole = rf"([1-9]\d{{0,2}}([{marks.groups}]\d{{3}})+|\d+)" if marks.groups else r"\d+"
-    return (
-        re.fullmatch(rf"[+-]?{whole}({re.escape(marks.decimal)}\d*)?", text, re.ASCII) is not None
-    )
+    number = rf"{whole}({re.escape(marks.decimal)}\d*)?"
+    signed = f"{number}-" if marks.is_minus_behind else f"[+-]?{number}"
+    return re.fullmatch(signed, text, re.ASCII) is not None
 
 
 def _value(text: str, sample: str) -> str:
     marks = marks_of(sample)
     assert marks is not None  # of a sample of `SAMPLES`
-    signs = dict.fromkeys(marks.groups) | {marks.decimal: "."}
+    signs = dict.fromkeys(marks.groups) | {marks.decimal: ".", "-": None}
     return text.translate(str.maketrans(signs))
 
 

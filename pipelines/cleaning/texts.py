@@ -86,7 +86,7 @@ def plain_number(value: Column, marks: Marks) -> Column:
 
     Marks between thousands may be left out, but where one stands they all do, each before three
     digits: what is grouped otherwise (`0.123`, `1.5`) says that the file writes numbers another
-    way, and would become another number.
+    way, and would become another number. A minus behind the number comes before it.
     """
     from pyspark.sql import functions as F
 
@@ -94,8 +94,12 @@ def plain_number(value: Column, marks: Marks) -> Column:
     whole = "[0-9]++"
     if marks.groups:
         whole = rf"([1-9][0-9]{{0,2}}([{marks.groups}][0-9]{{3}})++|[0-9]++)"
-    looks = value.rlike(rf"\A[+-]?({whole}({point}[0-9]*+)?|{point}[0-9]++)\z")
-    return F.when(looks, F.translate(value, marks.decimal + marks.groups, "."))
+    number = f"({whole}({point}[0-9]*+)?|{point}[0-9]++)"
+    behind = f"|{number}-" if marks.is_minus_behind else ""
+    plain = F.translate(value, marks.decimal + marks.groups, ".")
+    if marks.is_minus_behind:
+        plain = F.regexp_replace(plain, r"\A([^-]++)-\z", "-$1")
+    return F.when(value.rlike(rf"\A([+-]?{number}{behind})\z"), plain)
 
 
 def _fraction(value: Column, kind: str) -> Column:

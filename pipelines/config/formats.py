@@ -9,7 +9,7 @@ from pipelines.config.date_patterns import check_pattern
 from pipelines.errors import nearest
 
 _ZONE_LETTERS = frozenset("VzOXxZ")
-_SAMPLE = re.compile(r"1(?P<group>[., '\u2019\u00a0\u202f]?)234(?P<decimal>[.,])56")
+_SAMPLE = re.compile(r"1(?P<group>[., '\u2019\u00a0\u202f]?)234(?P<decimal>[.,])56(?P<minus>-?)")
 SAMPLES = ("1.234,56", "1,234.56", "1234,56", "1 234,56", "1'234.56", "1234.56")
 # What people type for one another: blanks that break no line, and the curved apostrophe.
 _ALIKE = (" \u00a0\u202f", "'\u2019")
@@ -20,6 +20,8 @@ class Marks(NamedTuple):
 
     groups: str
     decimal: str
+    is_minus_behind: bool = False
+    """Whether a minus may stand behind the number (`12,50-`), in place of one before it."""
 
 
 def marks_of(sample: str) -> Marks | None:
@@ -29,7 +31,7 @@ def marks_of(sample: str) -> Marks | None:
         return None
     group = found["group"]
     alike = next((signs for signs in _ALIKE if group and group in signs), group)
-    return Marks(alike, found["decimal"])
+    return Marks(alike, found["decimal"], bool(found["minus"]))
 
 
 def letters_of(pattern: str) -> str:
@@ -67,5 +69,6 @@ def _check_sample(patterns: tuple[str, ...]) -> None:
     given = ", ".join(patterns)
     raise ValueError(
         f"`format: {given}` doesn't say how numbers are written; expected 1234.56 as it would "
-        f"stand in the files: one of {', '.join(SAMPLES)}.{nearest(given, list(SAMPLES))}"
+        f"stand in the files: one of {', '.join(SAMPLES)}, with a `-` behind it where that is how "
+        f"negative numbers end.{nearest(given, list(SAMPLES))}"
     )

@@ -11,6 +11,7 @@ from itertools import chain
 from pipelines.ingest.csv_fields import Record, next_record
 from pipelines.ingest.dialect import Dialect, plain_text
 from pipelines.ingest.drift import BadFile
+from pipelines.ingest.header_hints import quoted_hint
 from pipelines.ingest.opened import is_packed, read_chunks
 
 LONGEST_HEADER = 2**20
@@ -115,7 +116,9 @@ def _header(
             f"its header is no {dialect.encoding} text; expected that, or `options.encoding` set"
         )
     if record.problem:
-        raise BadFile(f"its header can't be read: {_said(text, record)}")
+        hint = quoted_hint(text[record.problem_at :], dialect.plain.quote)
+        said = _said(text, record)
+        raise BadFile(f"its header can't be read: {said}{f'; {hint}' if hint else ''}")
     names = tuple(dialect.restore(name or "").strip() for name in record.fields)
     behind = text[: record.end]
     return names, len(behind.encode("utf-8", "surrogateescape")), 1 + num_lines(behind)

@@ -9,6 +9,7 @@ from pipelines.config.column_names import column_name
 from pipelines.config.ingest import Source
 from pipelines.errors import SchemaDrift
 from pipelines.ingest.files import LandingFile
+from pipelines.ingest.header_hints import header_hint
 
 COLUMNS_DIFFER = "columns differ from those declared: "
 TYPES_DIFFER = "types differ from the table's: "
@@ -34,7 +35,8 @@ def judged_header(header: Sequence[str], source: Source) -> tuple[str, ...] | st
     try:
         judge_names(names, source)
     except BadFile as finding:
-        return str(finding)
+        hint = header_hint(header, source)
+        return f"{finding}; {hint}" if hint else str(finding)
     return names
 
 

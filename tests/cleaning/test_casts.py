@@ -97,14 +97,28 @@ def test_numbers_are_read_as_the_files_write_them(spark):
     assert values(spark, ["1,234.5"], Column(type="double", format="1,234.56")) == ["1234.5"]
 
 
+def test_a_minus_behind_a_number_counts_where_the_format_has_one(spark):
+    bad = ["cast:v"]
+    texts = ["1.234,50-", "-1.234,50", "12-", "0,00-", "7", "--1", "-1-", "1 -", "-", "1-5"]
+    assert values(spark, texts, Column(type="double", format="1.234,56-")) == [
+        "-1234.5", "-1234.5", "-12.0", "-0.0", "7.0", *[bad] * 5,
+    ]  # fmt: skip
+    assert values(spark, ["1.50-", "3-"], Column(type="decimal(9,2)", format="1234.56-")) == [
+        "-1.50", "-3.00",
+    ]  # fmt: skip
+    assert values(spark, ["12,50-"], Column(type="double", format="1.234,56")) == [bad]
+
+
 def test_any_number_comes_back_from_any_way_to_write_it(spark):
     cents = [0, 1, -7, 99, 100, -12345, 123456, 100_000_000, 98_765_432_109, -(10**15)]
     numbers = [Decimal(one).scaleb(-2) for one in cents]
     for sample in SAMPLES:
         signs = str.maketrans({",": sample[1:-6], ".": sample[-3]})
         texts = [f"{number:,.2f}".translate(signs) for number in numbers]
-        column = Column(type="decimal(38,2)", format=sample)
-        assert values(spark, texts, column) == [f"{number:.2f}" for number in numbers], sample
+        behind = [re.sub("^-(.*)$", r"\1-", text) for text in texts]
+        for written, form in ((texts, sample), (behind, f"{sample}-")):
+            column = Column(type="decimal(38,2)", format=form)
+            assert values(spark, written, column) == [f"{number:.2f}" for number in numbers], form
 
 
 def test_a_whole_number_that_a_floating_one_can_not_be_is_a_finding(spark):

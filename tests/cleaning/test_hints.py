@@ -15,8 +15,13 @@ ADVICE = [  # text, column, what is advised
     ("1,234", {"type": "double"}, "`format: '1.234,56' or '1,234.56'` reads it, if"),
     ("1,234,567.5", {"type": "double"}, "`format: '1,234.56'` reads it"),
     ("12 000,5", {"type": "double"}, "`format: '1 234,56'` reads it"),
+    ("12,50-", {"type": "double"}, "`format: '1.234,56-'` reads it, if"),
+    ("1.50-", {"type": "double"}, "`format: '1,234.56-'` reads it, if"),
+    ("7-", {"type": "int"}, "`format: '1.234,56-'` reads it, if"),
+    ("12,5-", {"type": "double", "format": "1.234,56"}, "`format: '1.234,56-'` reads it, too"),
     ("1'234", {"type": "int"}, '`format: "1\'234.56"` reads it'),
     (" N/A", {"type": "double"}, "`null_values: ['', 'N/A']` takes it for a missing value"),
+    ("\\N", {"type": "int"}, "`null_values: ['', '\\N']` takes it for a missing value"),
     ("k.A.", {"type": "date"}, "`null_values: ['', 'k.A.']`"),
     ("1.2.2024", {"type": "date"}, "`format: d.M.yyyy` reads it"),
     ("01.02.24", {"type": "date"}, "`format: d.M.yy` reads it"),
@@ -47,6 +52,7 @@ NONE = [
     ("5.5", {"type": "int"}),
     ("5,5", {"type": "int"}),
     ("1,5", {"type": "double", "format": "1,234.56"}),
+    ("1,5-", {"type": "double", "format": "1,234.56-"}),
     ("soon", {"type": "timestamp"}),
 ]
 

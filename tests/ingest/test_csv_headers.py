@@ -120,3 +120,76 @@ def test_a_separator_of_two_letters_splits_a_header(header_of) -> None:
 def test_of_many_differences_the_first_eight_are_named() -> None:
     with pytest.raises(BadFile, match=r"not declared 'x0', .*'x7' and 4 more$"):
         judge_names(["a", "b", *(f"x{number}" for number in range(12))], SOURCE)
+
+
+@pytest.mark.parametrize("options", [{}, {"encoding": "cp1252"}], ids=["utf-8", "cp1252"])
+@pytest.mark.parametrize(
+    ("content", "said", "mended"),
+    [
+        ("a;b\n1;2\n", "stand between semicolons", {"sep": ";"}),
+        ("a\tb\n1\t2\n", "stand between tabs", {"sep": "\t"}),
+        ("b|a\n1|2\n", "stand between pipes", {"sep": "|"}),
+        ('"a";"b"\n"1";"2"\n', "stand between semicolons", {"sep": ";"}),
+    ],
+)
+def test_a_header_of_another_separator_names_it(header_of, content, said, mended, options) -> None:
+    reason = header_of(content.encode(), SOURCE.model_copy(update={"options": options}))
+    assert f"{said}, which `options.sep` has to say" in reason
+    again = SOURCE.model_copy(update={"options": options | mended})
+    assert sorted(header_of(content.encode(), again)) == ["a", "b"]
+
+
+def test_commas_where_another_separator_is_set_are_named(header_of) -> None:
+    semicolons = SOURCE.model_copy(update={"options": {"sep": ";"}})
+    assert header_of(b"a,b\n", semicolons).endswith(
+        "its names stand between commas, which `options.sep` has to say"
+    )
+
+
+@pytest.mark.parametrize("end", ["\x85", "\x1e", "\u2028"])
+def test_a_header_whose_line_ends_otherwise_names_the_letter(header_of, end) -> None:
+    content = f"a,b{end}1,2{end}".encode()
+    reason = header_of(content)
+    written = reason.partition('lineSep: "')[2].partition('"')[0]
+    options = {"lineSep": written.encode().decode("unicode_escape")}
+    assert options == {"lineSep": end}
+    assert header_of(content, SOURCE.model_copy(update={"options": options})) == ("a", "b")
+
+
+def test_mainframe_files_are_read_by_their_encoding_and_the_end_of_their_lines(header_of) -> None:
+    content = "a,b\n1,2\n".encode("cp037").replace(b"\x25", b"\x15")
+    options = {"encoding": "cp037"}
+    assert "lines seem to end with U+0085" in header_of(
+        content, SOURCE.model_copy(update={"options": options})
+    )
+    options |= {"lineSep": "\x85"}
+    assert header_of(content, SOURCE.model_copy(update={"options": options})) == ("a", "b")
+
+
+@pytest.mark.parametrize("content", [b"17,x\n18,y\n", b"x,2024-12-31\n", b'"x","-1.234,56"\n'])
+def test_a_file_without_a_header_is_told_as_one(header_of, content) -> None:
+    assert header_of(content).endswith(
+        "its first line looks like a row; files need the columns' names in a line before"
+    )
+
+
+def test_text_of_windows_that_is_read_as_latin_1_is_told_as_such(header_of) -> None:
+    content = "a,in \u20ac\n".encode("cp1252")
+    source = Source(path="x", columns=("a", "euros"), headers={"euros": "in \u20ac"})
+    latin = source.model_copy(update={"options": {"encoding": "latin-1"}})
+    assert header_of(content, latin).endswith("which `options.encoding: cp1252` reads")
+    windows = source.model_copy(update={"options": {"encoding": "cp1252"}})
+    assert header_of(content, windows) == ("a", "euros")
+
+
+def test_labels_of_rows_that_have_no_name_are_told_how_to_name_them(header_of) -> None:
+    content = b",a,b\n0,1,2\n"
+    assert "needs one in `columns` and in `headers` (`{label: ''}`)" in header_of(content)
+    named = Source(path="x", columns=("label", "a", "b"), headers={"label": ""})
+    assert header_of(content, named) == ("label", "a", "b")
+
+
+@pytest.mark.parametrize("content", [b"a,2024\n", b"x,y\n", b"a,b;c\n"])
+def test_of_other_headers_nothing_is_guessed(header_of, content) -> None:
+    assert "looks like" not in header_of(content)
+    assert "stand between" not in header_of(content)
