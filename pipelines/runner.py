@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 from pipelines.config import Pipeline
@@ -160,11 +159,10 @@ def stored_result(stage: str, run: Run) -> StageResult | None:
 
 
 def _run(stage: Stage, run: Run) -> StageResult:
-    module = importlib.import_module(stage.place)
     watch = Stopwatch()
     try:
         with user_errors(stage, run), one_at_a_time(stage, run):
-            result = _attempt(stage, run, module)
+            result = _attempt(stage, run)
     except BaseException as error:
         passing = (TrainingError, TrackingError)
         if isinstance(error, TidemillError) and not isinstance(error, passing):
@@ -177,7 +175,7 @@ def _run(stage: Stage, run: Run) -> StageResult:
     return result
 
 
-def _attempt(stage: Stage, run: Run, module: ModuleType) -> StageResult:
+def _attempt(stage: Stage, run: Run) -> StageResult:
     """Run a stage and record it, whether it comes to its end or fails."""
     run = replace(run, lake=run.lake.signed(run.run_id))
     before = record_stopped(run, stage.name, stage.side_by_side)
@@ -189,7 +187,7 @@ def _attempt(stage: Stage, run: Run, module: ModuleType) -> StageResult:
     attempt.begin(run)
     try:
         with user_errors(stage, run), _spark_quiet(stage, run):
-            result = _work(stage, run, module)
+            result = work(stage, run)
     except Exception as error:
         record_failed(run, attempt, error)
         raise
@@ -203,9 +201,12 @@ def _attempt(stage: Stage, run: Run, module: ModuleType) -> StageResult:
     return result
 
 
-def _work(stage: Stage, run: Run, module: ModuleType) -> StageResult:
-    """Have a stage do its work; return what it did, checked and told of in the log."""
-    watch = Stopwatch()
+def work(stage: Stage, run: Run) -> StageResult:
+    """Have a stage do its work; return what it did, checked and told of in the log.
+
+    Nothing is recorded of it. Raises the stage's fault when all else is told.
+    """
+    watch, module = Stopwatch(), importlib.import_module(stage.place)
     done: Done = module.run(replace(run, writes=stage.writes_tables(run.tables)))
     result = StageResult.of(stage.name, run, done, watch.seconds)
     check_equations(stage, result)

@@ -21,7 +21,8 @@ from pipelines.lake.changes import FEED, switch_on_feed
 from pipelines.lake.read import latest_version
 from pipelines.lake.write import create_if_absent
 from pipelines.run import Run
-from pipelines.stages import clean
+from pipelines.runner import work
+from pipelines.stages.catalog import STAGES
 
 pytestmark = pytest.mark.spark
 
@@ -67,7 +68,7 @@ class Workshop:
         self._batch += 1
         run_id = run_id or f"run{self._batch}"
         run = Run(self.pipeline(**settings), self.spark, self.lake, run_id, again=again)
-        return clean.run(run)
+        return work(STAGES["clean"], run)
 
     def deliver(self, rows, file="a.csv", at=DAY1, properties=None):
         """Append a file's rows to bronze.readings."""

@@ -15,7 +15,8 @@ from pipelines.config.normalize import Normalize
 from pipelines.errors import EmptySplit, FeatureError, SettingsError, TableNotFound
 from pipelines.lake.read import latest_version, read_at
 from pipelines.run import Run
-from pipelines.stages import normalize
+from pipelines.runner import work
+from pipelines.stages.catalog import STAGES
 from pipelines.training_set.split import key_hash
 from pipelines.training_set.store import load_fold_spec, load_spec, split_column
 
@@ -81,7 +82,8 @@ class Workshop:
             }
         )
         self._runs += 1
-        return normalize.run(Run(pipeline, self.spark, self.lake, run_id or f"run{self._runs}"))
+        run = Run(pipeline, self.spark, self.lake, run_id or f"run{self._runs}")
+        return work(STAGES["normalize"], run)
 
     def rows(self):
         found = self.spark.read.format("delta").load(self.lake.path(TRAINING))

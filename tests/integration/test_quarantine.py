@@ -24,7 +24,8 @@ from pipelines.lake.write import create_if_absent
 from pipelines.privacy.keys import pseudonym
 from pipelines.privacy.protect import Protection, protect
 from pipelines.run import Run
-from pipelines.stages import clean
+from pipelines.runner import work
+from pipelines.stages.catalog import STAGES
 from tests.integration.test_clean import DAY1, DAY2, DAY3, Workshop, went
 
 pytestmark = pytest.mark.spark
@@ -240,7 +241,7 @@ def test_a_row_of_a_typed_source_with_marks_is_put_back_and_protected_once(spark
 
     protection = Protection.of(opened("first").pipeline, "readings")
     typed_bronze(spark, lake, protection if protection.at_ingest else None)
-    clean.run(opened("first"))
+    work(STAGES["clean"], opened("first"))
     (bad,) = rejected_rows(lake, opened("show").pipeline, "readings")
     second = pseudonym(["k1"], "12")
     assert dict(bad.values) == {"id": second, "born": "1990", "v": 200.0}
@@ -248,7 +249,7 @@ def test_a_row_of_a_typed_source_with_marks_is_put_back_and_protected_once(spark
     changed = replace(bad, changes={"v": "20", "born": born})
     done = release(opened("put"), "readings", [changed], "ann")
     assert done.released == (bad.id,)
-    assert went(clean.run(opened("second"))) == {"rows_in": 1, "inserted": 1}
+    assert went(work(STAGES["clean"], opened("second"))) == {"rows_in": 1, "inserted": 1}
     silver = {(row["id"], row["born"], row["v"]) for row in rows_of(lake, "silver.readings")}
     assert silver == {(pseudonym(["k1"], "11"), 1984, 1.0), (second, 1991, 20.0)}
     bronze = [row for row in rows_of(lake, "bronze.readings") if row["_batch"] == RELEASE_BATCH]
@@ -259,19 +260,19 @@ def test_a_row_of_a_typed_source_with_marks_is_put_back_and_protected_once(spark
 
 def test_a_newer_row_wins_over_a_released_one_whose_key_is_marked(spark, lake):
     typed_bronze(spark, lake)
-    clean.run(marked_run(spark, lake, "first"))
+    work(STAGES["clean"], marked_run(spark, lake, "first"))
     typed_bronze(spark, lake, rows=[(12, BORN, 22.0)], at=DAY2)
-    clean.run(marked_run(spark, lake, "second"))
+    work(STAGES["clean"], marked_run(spark, lake, "second"))
     (bad,) = rejected_rows(lake, marked_run(spark, lake, "show").pipeline, "readings")
     release(marked_run(spark, lake, "put"), "readings", [replace(bad, changes={"v": "20"})], "ann")
-    result = clean.run(marked_run(spark, lake, "third"))
+    result = work(STAGES["clean"], marked_run(spark, lake, "third"))
     assert went(result) == {"rows_in": 1, "superseded": 1}
     assert {row["v"] for row in rows_of(lake, "silver.readings")} == {1.0, 22.0}
 
 
 def test_another_key_is_refused_before_a_row_is_put_back(spark, lake, monkeypatch):
     typed_bronze(spark, lake)
-    clean.run(marked_run(spark, lake, "first"))
+    work(STAGES["clean"], marked_run(spark, lake, "first"))
     rows = rejected_rows(lake, marked_run(spark, lake, "show").pipeline, "readings")
     before = latest_version(spark, lake, "bronze.readings")
     with pytest.raises(SettingsError, match="Run `tidemill rotate shop`"):

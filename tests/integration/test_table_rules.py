@@ -11,7 +11,8 @@ from pipelines.config.table_rules import TableRule
 from pipelines.errors import QualityError
 from pipelines.lake.changes import FEED
 from pipelines.lake.read import latest_version
-from pipelines.stages import featurize
+from pipelines.runner import work
+from pipelines.stages.catalog import STAGES
 from tests.integration.test_clean import DAY1, DAY2, DAY3, Workshop, went
 from tests.integration.test_featurize import FIRST, RANGE, SECOND, sell
 
@@ -110,8 +111,9 @@ def test_features_of_a_day_unlike_the_day_before(featurizing, spark, lake, caplo
         run = featurizing(RANGE, date=day)
         rules = TypeAdapter(tuple[TableRule, ...]).validate_python([{**rule, "severity": severity}])
         settings = run.pipeline.featurize.model_copy(update={"table_rules": rules})
-        return featurize.run(
-            replace(run, pipeline=run.pipeline.model_copy(update={"featurize": settings}))
+        return work(
+            STAGES["featurize"],
+            replace(run, pipeline=run.pipeline.model_copy(update={"featurize": settings})),
         )
 
     assert make(FIRST, "fail").details["table_rules"][0]["is_ok"]
