@@ -16,6 +16,7 @@ from pipelines.config.ingest import Source
 from pipelines.ingest.drift import BadFile, judge_names
 from pipelines.ingest.files import LandingFile
 from pipelines.ingest.ledger import UNREADABLE
+from pipelines.ingest.parquet_leaves import values_in_lists
 from pipelines.ingest.unreadable import reason_of
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ class Footer:
     names: tuple[str, ...]
     fields: tuple[str, ...]
     num_rows: int
+    in_lists: tuple[int, ...] = ()
+    """Of each leaf the number of values, where some are in lists or maps."""
 
 
 class Footers:
@@ -94,12 +97,13 @@ class Footers:
                 if isinstance(judged, BadFile):
                     return str(judged)
                 num_rows = int(reader.getRecordCount())
+                in_lists = values_in_lists(reader)
             with self._open(file, in_range=True) as reader:
                 reached = int(reader.getRecordCount())
             if reached != num_rows:
                 # Spark reads what begins within the file's bytes, and passes over the rest.
                 return f"damaged: {num_rows - reached:,} of its {num_rows:,} rows lie outside of it"
-            return Footer(*judged, num_rows)
+            return Footer(*judged, num_rows, in_lists)
         except BadFile as finding:
             return str(finding)
         except Py4JError as error:

@@ -16,6 +16,7 @@ from pipelines.ingest.json_packed import other_count, packed_lines
 from pipelines.ingest.json_records import count_lines, judge_keys, read_json
 from pipelines.ingest.parquet_footers import Footers, nested_nanoseconds
 from pipelines.ingest.parquet_int96 import find_losses, int96_columns
+from pipelines.ingest.parquet_nested import find_miscounted, in_groups
 from pipelines.ingest.parquet_records import read_parquet
 from pipelines.ingest.sorting import Sorted, sort_by_header
 from pipelines.ingest.unreadable import find_unreadable
@@ -90,6 +91,7 @@ def _sort_parquet(spark: SparkSession, files: Sequence[LandingFile], source: Sou
     footers = Footers(spark, source).read(files) if files else []
     headers: list[tuple[str, ...] | str] = []
     counted: dict[LandingFile, int] = {}
+    in_lists: dict[LandingFile, tuple[int, ...]] = {}
     old_times: list[tuple[LandingFile, tuple[str, ...]]] = []
     for file, footer in zip(files, footers, strict=True):
         if isinstance(footer, str):
@@ -98,11 +100,14 @@ def _sort_parquet(spark: SparkSession, files: Sequence[LandingFile], source: Sou
         nested = [n for n in nested_nanoseconds(footer.names, footer.fields) if n in source.columns]
         reason = f"nanoseconds inside a nested value can't be read: {quoted(nested)}"
         headers.append(reason if nested else footer.fields)
-        counted[file] = footer.num_rows
+        counted[file], in_lists[file] = footer.num_rows, footer.in_lists
         if columns := int96_columns(footer.names, footer.fields):
             old_times.append((file, columns))
     found = replace(sort_by_header(files, headers, source), expected=counted)
-    return found.without(find_losses(spark, old_times, source)) if old_times else found
+    bad = find_losses(spark, old_times, source) if old_times else {}
+    for alike in in_groups(found.groups, in_lists):
+        bad |= find_miscounted(spark, alike, source)
+    return found.without(bad) if bad else found
 
 
 def read_records(

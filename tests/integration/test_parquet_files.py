@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyspark.sql import functions as F
 
 from pipelines.config.ingest import Source
 from tests.integration.test_ingest import T0, Place
@@ -211,3 +212,47 @@ def test_whatever_a_footer_says_its_file_alone_is_put_aside(place):
     assert not {row["_source_file"] for row in rows} & set(outcome.rejected)
     assert sum(row["count"] for row in rows) == outcome.rows == outcome.records
     assert place.ingest()["bent"].files == 0
+
+
+def test_lists_whose_lengths_are_damaged_put_their_file_aside(place):
+    """A bit of each byte of the lengths: whoever reads them makes other lists, without a word."""
+    lists = [[1, 2], [3], [], [4, 5, 6], None, [7], [8, 9]]
+    nested = [[[1], []], [[2, 3]], [], None, [[4], [5, 6]], [[7]], [None]]
+    maps = [[("a", 1), ("b", 2)], [], None, [("c", None)], [("d", 4)], [("e", 5)], [("f", 6)]]
+    structs = [[{"n": 1, "t": [1, 2]}], [], None, [{"n": 2, "t": None}], [None], [], []]
+    table = pa.table(
+        {
+            "lists": pa.array(lists, pa.list_(pa.int32())),
+            "nested": pa.array(nested, pa.list_(pa.list_(pa.int32()))),
+            "maps": pa.array(maps, pa.map_(pa.string(), pa.int32())),
+            "structs": pa.array(
+                structs, pa.list_(pa.struct({"n": pa.int32(), "t": pa.list_(pa.int32())}))
+            ),
+        }
+    )
+    options = {"compression": "none", "use_dictionary": False}
+    place.sources = {"whole": source("whole", *table.column_names)}
+    put(place, "whole/0.parquet", table, **options)
+    assert place.ingest()["whole"].rejected == {}
+    whole = [row.asDict(recursive=True) for row in place.table("whole").orderBy("_row").collect()]
+    assert [row["lists"] for row in whole] == lists
+    assert [row["nested"] for row in whole] == nested
+    assert [row["maps"] for row in whole] == [one if one is None else dict(one) for one in maps]
+    assert [row["structs"] for row in whole] == structs
+
+    # Only lists of numbers: behind the header of its one page come the lengths' levels.
+    lists = pa.table({"x": pa.array([[1, 2], [3, 4], [5, 6], [7, 8]], pa.list_(pa.int32()))})
+    place.sources = {"bent": source("bent", "x")}
+    put(place, "bent/whole.parquet", lists, **options)
+    content = (place.landing / "bent/whole.parquet").read_bytes()
+    data = pq.ParquetFile(place.landing / "bent/whole.parquet").metadata.row_group(0).column(0)
+    last = data.data_page_offset + data.total_compressed_size - 8 * 4
+    for at in range(last - 16, last):
+        bent = bytearray(content)
+        bent[at] ^= 2
+        place.put(f"bent/{at}.parquet", bytes(bent))
+    outcome = place.ingest()["bent"]
+    assert "bent/whole.parquet" not in outcome.rejected
+    assert any("its footer counts 8 values of 'x'" in one for one in outcome.rejected.values())
+    rows = place.table("bent").groupBy("_source_file").agg(F.sum(F.size("x")).alias("n")).collect()
+    assert {row["n"] for row in rows} == {8}, "a list may be another one, but no value is lost"
