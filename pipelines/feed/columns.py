@@ -21,7 +21,7 @@ _LISTS, _FILES = frozenset({"array"}), frozenset({"binary"})
 
 
 class _Input(Protocol):
-    """What the feed needs to know of a model input (see `features.spec.ModelInput`)."""
+    """What the feed needs to know of a model input (see `encoding.kind.ModelInput`)."""
 
     @property
     def name(self) -> str: ...

@@ -15,6 +15,7 @@ from pipelines.feed.plan import plan_epoch, plan_evaluation
 from pipelines.feed.reader import PetastormReader
 from pipelines.lake.snapshot import take_snapshot
 from pipelines.ranks.rank import describe
+from pipelines.training.backend import TensorFlow
 from tests.encoding.pictures import encoded, pattern
 from tests.feed.tables import delete_rows
 
@@ -136,7 +137,7 @@ def test_an_image_that_can_t_be_decoded_is_named_by_its_position(tmp_path):
     assert f"an image in column `file` of {path} at version 0 is not decodable" in said
     assert "expected a whole PNG or JPEG file" in said
     assert "[13] [15] [137 80 78 71 13 10 26 10]" in said
-    told = describe(raised.value)
+    told = describe(raised.value, TensorFlow())
     assert told["kind"] == "FeedError"
     assert told["message"].endswith("first bytes: 13 15 137 80 78 71 13 10 26 10")
     assert told["is_final"]
