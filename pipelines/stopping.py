@@ -88,7 +88,9 @@ def end_descendants(ask: Callable[[], float]) -> None:
     me = psutil.Process()
     family = me.children(recursive=True)
     _, alive = psutil.wait_procs(family, timeout=ask())
-    for one in {*alive, *me.children(recursive=True)}:
+    # Parents before their children, as they are listed: Spark's script, whose child is gone, would
+    # go on, and say what it lacks.
+    for one in dict.fromkeys([*filter(alive.__contains__, family), *me.children(recursive=True)]):
         with contextlib.suppress(psutil.NoSuchProcess):
             one.kill()
     psutil.wait_procs(alive, timeout=1)
