@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pipelines.config.ingest import Source
+from pipelines.encoding.sql import quoted
 from pipelines.ingest.files import LandingFile
 from pipelines.ingest.parquet_records import open_parquet
 from pipelines.ingest.unreadable import find_unreadable
@@ -38,7 +39,7 @@ def find_miscounted(
     leaves = [
         (field.name, expression)
         for field in schema.fields
-        for expression in _leaves(field.dataType, f"`{field.name}`")
+        for expression in _leaves(field.dataType, quoted(field.name))
     ]
     wanted = {
         place: F.sum(F.expr(expression)).alias(f"leaf {place}")
@@ -80,7 +81,7 @@ def _leaves(kind: DataType, value: str, depth: int = 0) -> Iterator[str]:
 
     if isinstance(kind, StructType):
         for field in kind.fields:
-            yield from _leaves(field.dataType, f"{value}.`{field.name}`", depth)
+            yield from _leaves(field.dataType, f"{value}.{quoted(field.name)}", depth)
     elif isinstance(kind, ArrayType):
         yield from _of_list(kind.elementType, value, depth)
     elif isinstance(kind, MapType):
