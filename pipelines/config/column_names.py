@@ -32,6 +32,16 @@ def column_name(name: str, position: int = 1) -> str:
     return f"x_{made}" if made.lower() in QUARANTINE_S_OWN else made
 
 
+def nested_name(name: str, position: int = 1) -> str:
+    """Return the name of a struct's field, which stands at `position` in it, from 1 on.
+
+    One that a table can hold stays, whatever it begins with: it stands beside no column.
+    """
+    if name and not _NOT_HELD.search(name):
+        return name
+    return column_name(name, position)
+
+
 def column_names(header: Sequence[str], named: dict[str, str], known: Collection[str]) -> list[str]:
     """Return the column name of each name in a header.
 

@@ -11,7 +11,7 @@ def values_in_lists(reader: Any) -> tuple[int, ...]:
     `reader` is Java's of the open file. Nulls count, and an empty list counts as one.
     """
     leaves = [
-        (".".join(leaf.getPath()), int(leaf.getMaxRepetitionLevel()) > 0)
+        (tuple(leaf.getPath()), int(leaf.getMaxRepetitionLevel()) > 0)
         for leaf in reader.getFileMetaData().getSchema().getColumns()
     ]
     if not any(is_repeated for _, is_repeated in leaves):
@@ -19,7 +19,7 @@ def values_in_lists(reader: Any) -> tuple[int, ...]:
     counted = {path: 0 for path, is_repeated in leaves if is_repeated}
     for block in reader.getRowGroups():
         for column in block.getColumns():
-            path = str(column.getPath().toDotString())
+            path = tuple(column.getPath().toArray())
             if path in counted:
                 counted[path] += int(column.getValueCount())
     return tuple(counted.get(path, 0) for path, _ in leaves)

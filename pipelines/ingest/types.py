@@ -8,8 +8,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipelines.config.ingest import Source
-from pipelines.ingest.drift import TYPES_DIFFER, different_types, other_letters, tolerated
+from pipelines.ingest.drift import (
+    TYPES_DIFFER,
+    BadFile,
+    different_types,
+    other_letters,
+    tolerated,
+)
 from pipelines.ingest.files import LandingFile
+from pipelines.ingest.nested_types import held
 from pipelines.ingest.parquet_footers import (
     Footers,
     is_pandas_index,
@@ -61,7 +68,7 @@ class TypeSplit:
         self._source = source
         self._protected = protected
         self._footers = Footers(spark, source)
-        self._expected = {one.name: one.dataType.simpleString() for one in stored or ()}
+        self._expected = {one.name: held(one.name, one.dataType) for one in stored or ()}
         self._wanted: set[str] = set()
         self._holds: dict[tuple[LandingFile, str], str] = {}
 
@@ -142,7 +149,10 @@ class TypeSplit:
             if not isinstance(error, AnalysisException):
                 raise
             return f"a type that can't be read: {str(error).splitlines()[0][:200]}"
-        types = {one.name: one.dataType.simpleString() for one in schema}
+        try:
+            types = {one.name: held(one.name, one.dataType) for one in schema}
+        except BadFile as finding:
+            return str(finding)
         for name, is_utc in nanosecond_columns(header).items():
             types[name] = "timestamp" if is_utc else "timestamp_ntz"
         return types | {name: "string" for name in self._protected if name in types}
