@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from pyspark.sql import functions as F
+
 from pipelines.cleaning.batch import Batch
 from pipelines.cleaning.casts import ORDER, RAW
 from pipelines.cleaning.duplicates import FATE
@@ -95,8 +97,6 @@ def _command(run: Run, name: str, reasons: Mapping[str, int]) -> str:
 
 def _example(run: Run, batch: Batch, reason: str) -> str:
     """Show a value that has a reason, unless values of its source are protected."""
-    from pyspark.sql import functions as F
-
     kind, colon, name = reason.partition(":")
     if not colon:
         checks = {rule.name: rule.check for rule in batch.entity.rules}

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pyspark.sql import functions as F
+
 from pipelines.cleaning import progress as state
 from pipelines.cleaning.casts import BOOKKEEPING, ORDER, RELEASE_BATCH
 from pipelines.cleaning.duplicates import FATE, Snapshot, is_of
@@ -77,8 +79,6 @@ def snapshot_rows(batch: Batch) -> DataFrame:
 
 def prepare(run: Run, name: str, bronze: Bronze) -> Batch | None:
     """Treat and judge what bronze holds beyond the entity's progress; None if nothing."""
-    from pyspark.sql import functions as F
-
     pipeline, entity = run.pipeline, run.pipeline.clean.entities[name]
     table = str(tables.bronze(entity.source))
     before = came_from = state.read_progress(run.spark, run.lake, pipeline.name, name)
@@ -150,8 +150,6 @@ def _ends(
     Then the number of rows that were delivered, not put back, by files newer than `consumed`, and
     whether any was put back.
     """
-    from pyspark.sql import functions as F
-
     which = F.struct(F.unix_micros("_source_modified_at").alias("at"), F.col("_source_file"))
     is_delivered = F.col("_batch") != RELEASE_BATCH
     if consumed is not None:
@@ -176,8 +174,6 @@ def without_outdated(rows: DataFrame, consumed: DataFrame, key: Sequence[str]) -
     `consumed` are all rows of these keys, the batch among them, with their fates. Silver alone
     can't tell: a deleted key is gone from it, and a newer row that changed nothing left no trace.
     """
-    from pyspark.sql import functions as F
-
     order = F.struct(*[F.col(name) for name in ORDER])
     newest = consumed.where(F.col(FATE) == "kept").select(*key, order.alias("_newest"))
     joined = rows.join(newest, on=list(key), how="left")
@@ -192,8 +188,6 @@ def with_untyped(bronze: DataFrame, entity: Entity) -> DataFrame:
     A column of Parquet files has no place in the table before a file brings a value. That the
     source declares it, the settings have been checked for.
     """
-    from pyspark.sql import functions as F
-
     origins = [column.source or name for name, column in entity.columns.items()]
     lacking = dict.fromkeys(name for name in origins if name not in bronze.columns)
     return bronze.withColumns({name: F.lit(None) for name in lacking})

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from functools import reduce
 from typing import TYPE_CHECKING
 
+from pyspark.sql import functions as F
+
 from pipelines.cleaning.texts import (
     from_text,
     moment_from_text,
@@ -56,8 +58,6 @@ def cast_columns(df: DataFrame, columns: Mapping[str, Column], zone: str = "UTC"
     an offset are of `zone`; columns `_zoned_<column>` say of which values that is so. What would
     be another value is null and, with `on_cast_error: quarantine`, the reason `cast:<column>`.
     """
-    from pyspark.sql import functions as F
-
     origins = raw_columns(df)
     for name, column in columns.items():
         origin = column.source or name
@@ -103,8 +103,6 @@ def cast_columns(df: DataFrame, columns: Mapping[str, Column], zone: str = "UTC"
 
 def _present(df: DataFrame, name: str, column: Column) -> SparkColumn:
     """Return the bronze value, null where it says that it is missing."""
-    from pyspark.sql import functions as F
-
     origin = column.source or name
     value = F.col(f"`{origin}`")
     kind, found = df.schema[origin].dataType.typeName(), df.schema[origin].dataType.simpleString()
@@ -128,8 +126,6 @@ def _present(df: DataFrame, name: str, column: Column) -> SparkColumn:
 
 def _typed(df: DataFrame, name: str, column: Column, zone: str) -> SparkColumn:
     """Return a column of any type but timestamp."""
-    from pyspark.sql import functions as F
-
     value, kind = F.col(f"`{_TEXT}{name}`"), synonym(column.type)
     found = df.schema[_TEXT + name].dataType.simpleString()
     if found != "string":
@@ -152,8 +148,6 @@ def _typed(df: DataFrame, name: str, column: Column, zone: str) -> SparkColumn:
 
 def _with_moments(df: DataFrame, columns: Mapping[str, Column], zone: str) -> DataFrame:
     """Add the columns of type timestamp, and how they came to their zone."""
-    from pyspark.sql import functions as F
-
     read: dict[str, SparkColumn] = {}
     for name, column in columns.items():
         value = F.col(f"`{_TEXT}{name}`")
@@ -184,8 +178,6 @@ def _with_moments(df: DataFrame, columns: Mapping[str, Column], zone: str) -> Da
 
 
 def _is_in_calendar(at: SparkColumn) -> SparkColumn:
-    from pyspark.sql import functions as F
-
     return at.between(*[F.lit(end).cast("timestamp") for end in (_FIRST, _LAST)])
 
 
@@ -206,8 +198,6 @@ def _check_possible(df: DataFrame, name: str, column: Column, typed: SparkColumn
 
 def _by_format(df: DataFrame, value: SparkColumn, name: str, column: Column) -> SparkColumn:
     """Return the time that a text says by the patterns that fit; null where two say another one."""
-    from pyspark.sql import functions as F
-
     for pattern in column.patterns:
         probe = df.sparkSession.range(1).select(F.try_to_timestamp(F.lit("0"), F.lit(pattern)))
         try:

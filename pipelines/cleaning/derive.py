@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from pyspark.sql import functions as F
+
 from pipelines.errors import SettingsError
 from pipelines.quality.expressions import analysed
 from pipelines.quality.rules import REASONS
@@ -21,8 +23,6 @@ def derive_columns(df: DataFrame, expressions: Mapping[str, str], where: str) ->
     A row in which one can't be evaluated (month 13, division by zero) gets null and the reason
     `derive:<column>`. `where` names the settings in errors.
     """
-    from pyspark.sql import functions as F
-
     for name, expression in expressions.items():
         place = f"`{where}.{name}`"
         tried = df.withColumn(_TRIED, analysed(df, expression, place))

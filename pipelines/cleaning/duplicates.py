@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from pyspark.sql import functions as F
+
 from pipelines.cleaning.casts import IS_DROPPED, IS_RELEASED, ORDER
 from pipelines.config.clean import Rule
 from pipelines.quality.rules import BROKEN, REASONS
@@ -25,8 +27,6 @@ Snapshot = tuple[int, str]
 
 def is_of(snapshot: Snapshot) -> Column:
     """Return the condition that a row is of this snapshot."""
-    from pyspark.sql import functions as F
-
     at, file = snapshot
     return (F.unix_micros(ORDER[0]) == at) & (F.col(ORDER[1]) == file)
 
@@ -44,7 +44,6 @@ def decide_fates(
     good by today's settings: they have one order key, and may have two keys.
     """
     from pyspark.sql import Window
-    from pyspark.sql import functions as F
 
     fails = [F.lit(rule.name) for rule in rules if rule.severity == "fail"]
     breaks_fail = F.arrays_overlap(BROKEN, F.array(*fails)) if fails else F.lit(False)

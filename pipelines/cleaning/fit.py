@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from pyspark.sql import functions as F
+
 from pipelines.cleaning.duplicates import FATE, decide_fates
 from pipelines.cleaning.missing import require_key
 from pipelines.cleaning.outliers import Bounds
@@ -89,8 +91,6 @@ def fit_bounds(
 
 
 def _aggregates(name: str, outliers: Outliers) -> list[SparkColumn]:
-    from pyspark.sql import functions as F
-
     assert outliers.fit_range is not None
     day = F.col(f"`{outliers.date_column}`").cast("date")
     value = F.when(day.between(*map(F.lit, outliers.fit_range)), F.col(f"`{name}`").cast("double"))

@@ -6,6 +6,8 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from pyspark.sql import functions as F
+
 from pipelines.cleaning.batch import Batch, snapshot_rows
 from pipelines.cleaning.casts import ORDER
 from pipelines.cleaning.duplicates import FATE
@@ -38,7 +40,6 @@ def table_after(
 ) -> DataFrame:
     """Return the content that a merge of the kept rows will leave, by the same order rule."""
     from pyspark.sql import Window
-    from pyspark.sql import functions as F
 
     if TOMBSTONE not in kept.columns:
         kept = kept.withColumn(TOMBSTONE, F.lit(False))
@@ -56,8 +57,6 @@ def table_after(
 
 
 def _outlook(run: Run, name: str, batches: Mapping[str, Batch]) -> Outlook:
-    from pyspark.sql import functions as F
-
     batch = batches.get(name)
     progress = read_progress(run.spark, run.lake, run.pipeline.name, name)
 
@@ -82,8 +81,6 @@ def _outlook(run: Run, name: str, batches: Mapping[str, Batch]) -> Outlook:
 
 def _after(run: Run, name: str, batches: Mapping[str, Batch]) -> DataFrame:
     """Return the content of a silver table as this run will leave it."""
-    from pyspark.sql import functions as F
-
     entity, batch = run.pipeline.clean.entities[name], batches.get(name)
     silver, content = _silver(run, name), silver_columns(entity)
     if batch is not None and batch.is_again:
@@ -108,8 +105,6 @@ def _silver(run: Run, name: str) -> DataFrame | None:
 
 
 def _as_of(run: Run, name: str, batch: Batch | None) -> dt.datetime | None:
-    from pyspark.sql import functions as F
-
     if run.date is not None:
         return end_of_day(run.date, run.pipeline.timezone)
     rows = batch.rows if batch else _silver(run, name)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from pyspark.sql import functions as F
+
 from pipelines.errors import LakeError
 from pipelines.lake.catalog import Lake, Table
 from pipelines.lake.read import read_at
@@ -25,8 +27,6 @@ def check_held(
 
     `prune` is a condition over `target` that the keys of all rows fulfil.
     """
-    from pyspark.sql import functions as F
-
     columns = [F.col(f"`{name}`") for name in key]
     there = read_at(rows.sparkSession, lake, table, version).alias("target")
     there = there.where(prune) if prune else there

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from pyspark.sql import functions as F
+
 from pipelines.cleaning.casts import IS_DROPPED, ORDER, ZONED
 from pipelines.cleaning.duplicates import FATE, FATES
 from pipelines.cleaning.treat import silver_columns
@@ -37,8 +39,6 @@ class Judgement:
 
 def judge(df: DataFrame, entity: Entity) -> Judgement:
     """Count everything about a treated batch in one pass."""
-    from pyspark.sql import functions as F
-
     content = silver_columns(entity)
     kept = F.col(FATE) == "kept"
     moments = [name for name in entity.columns if ZONED + name in df.columns]
@@ -94,8 +94,6 @@ def prune_condition(judgement: Judgement) -> str | None:
 
 def count_reasons(df: DataFrame) -> dict[str, int]:
     """Return how many quarantined rows carry each reason."""
-    from pyspark.sql import functions as F
-
     bad = df.where(F.col(FATE) == "quarantined").select(F.explode(REASONS).alias("reason"))
     return {row["reason"]: row["count"] for row in bad.groupBy("reason").count().collect()}
 
@@ -120,8 +118,6 @@ def refusal(df: DataFrame, name: str, entity: Entity, judgement: Judgement) -> s
 
 
 def _examples(df: DataFrame, key: Sequence[str], rule: Rule) -> list[str]:
-    from pyspark.sql import functions as F
-
     rows = df.where((F.col(FATE) == "refused") & _breaks(rule)).orderBy(*ORDER).limit(_EXAMPLES)
     names = [F.col(f"`{name}`").cast("string").alias(name) for name in key]
     return [
@@ -130,8 +126,6 @@ def _examples(df: DataFrame, key: Sequence[str], rule: Rule) -> list[str]:
 
 
 def _breaks(rule: Rule) -> Column:
-    from pyspark.sql import functions as F
-
     return ~F.col(IS_DROPPED) & F.array_contains(BROKEN, rule.name)
 
 
@@ -143,8 +137,6 @@ def _can_skip(df: DataFrame, name: str) -> bool:
 
 def _plain(df: DataFrame, name: str) -> Column:
     """Return the column; times and days as numbers, which no time zone of Python's changes."""
-    from pyspark.sql import functions as F
-
     column = F.col(f"`{name}`")
     match df.schema[name].dataType.typeName():
         case "timestamp":

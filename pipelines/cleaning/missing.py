@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from pyspark.sql import functions as F
+
 from pipelines.cleaning.casts import IS_DROPPED
 from pipelines.cleaning.texts import moment_from_text
 from pipelines.cleaning.zones import moment_of
@@ -23,8 +25,6 @@ def treat_missing(df: DataFrame, columns: Mapping[str, Column], zone: str = "UTC
     `drop` a row leaves whatever else is wrong with it. A column may be null in all rows. A constant
     time without an offset is of `zone`.
     """
-    from pyspark.sql import functions as F
-
     treated = {name: c for name, c in columns.items() if c.missing.action != "keep"}
     if not treated:
         return df
@@ -57,8 +57,6 @@ def treat_missing(df: DataFrame, columns: Mapping[str, Column], zone: str = "UTC
 
 def _constant(column: Column, zone: str) -> SparkColumn:
     """Return what is put for a missing value, of the column's type."""
-    from pyspark.sql import functions as F
-
     value = column.missing.value
     if column.type != "timestamp":
         return F.lit(value).cast(column.type)
@@ -72,8 +70,6 @@ def require_key(df: DataFrame, key: Sequence[str]) -> DataFrame:
 
     Only where nothing else is wrong with it; otherwise the empty key is a consequence.
     """
-    from pyspark.sql import functions as F
-
     empty = names_where({f"missing:{name}": F.col(f"`{name}`").isNull() for name in key})
     reasons = F.when(F.size(REASONS) == 0, empty).otherwise(F.col(REASONS))
     return df.withColumn(REASONS, reasons)

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pyspark.sql import functions as F
+
 from pipelines.config.columns import Column
 from pipelines.quality.rules import REASONS, names_where
 
@@ -40,8 +42,6 @@ def treat_outliers(
     A column whose bounds aren't known (not in `bounds`) has no outliers. What `null` empties has
     passed the treatment of missing values: it stays null.
     """
-    from pyspark.sql import functions as F
-
     made: dict[str, SparkColumn] = {}
     reasons: dict[str, SparkColumn] = {}
     for name, column in columns.items():
@@ -64,8 +64,6 @@ def treat_outliers(
 
 
 def _is_outlier(value: SparkColumn, bounds: Bounds) -> SparkColumn:
-    from pyspark.sql import functions as F
-
     outside = F.lit(False)
     if bounds.lower is not None:
         outside = outside | (value.cast("double") < bounds.lower)
@@ -76,8 +74,6 @@ def _is_outlier(value: SparkColumn, bounds: Bounds) -> SparkColumn:
 
 def _clipped(value: SparkColumn, column: Column, bounds: Bounds) -> SparkColumn:
     """Return the value, or the bound it passes; for whole numbers the last whole one inside."""
-    from pyspark.sql import functions as F
-
     clipped = value
     if bounds.lower is not None:
         lower = math.ceil(bounds.lower) if column.is_integer else bounds.lower

@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from pyspark.sql import functions as F
+
 from pipelines.cleaning import progress as state
 from pipelines.cleaning.casts import IS_DROPPED, ORDER, RELEASE_BATCH, raw_columns
 from pipelines.cleaning.duplicates import FATE
@@ -95,8 +97,6 @@ def release(run: Run, entity: str, rows: Sequence[Rejected], by: str) -> Release
 
 
 def _those(bronze: DataFrame, rows: Sequence[Rejected]) -> DataFrame:
-    from pyspark.sql import functions as F
-
     which = bronze.sparkSession.createDataFrame(
         [(one.file, one.delivered_at, one.row) for one in rows],
         "_source_file string, _source_modified_at timestamp, _row bigint",
@@ -127,8 +127,6 @@ def _check_there(originals: DataFrame, wanted: Sequence[Rejected], table: str) -
 
 
 def _with_ids(df: DataFrame, wanted: Sequence[Rejected]) -> DataFrame:
-    from pyspark.sql import functions as F
-
     names = df.sparkSession.createDataFrame(
         [(one.file, one.delivered_at, one.row, one.id) for one in wanted],
         "_source_file string, _source_modified_at timestamp, _row bigint, _id string",
@@ -137,15 +135,11 @@ def _with_ids(df: DataFrame, wanted: Sequence[Rejected]) -> DataFrame:
 
 
 def _among(ids: Sequence[str]) -> Any:
-    from pyspark.sql import functions as F
-
     return F.col("_id").isin(list(ids))
 
 
 def _corrected(originals: DataFrame, wanted: Sequence[Rejected]) -> DataFrame:
     """Return the rows with their changes, as bronze holds rows."""
-    from pyspark.sql import functions as F
-
     changes = originals.sparkSession.createDataFrame(
         [(one.file, one.delivered_at, one.row, dict(one.changes)) for one in wanted],
         "_source_file string, _source_modified_at timestamp, _row bigint, "
@@ -177,8 +171,6 @@ def _corrected(originals: DataFrame, wanted: Sequence[Rejected]) -> DataFrame:
 
 def _judge(run: Run, entity: str, corrected: DataFrame) -> dict[str, tuple[str, ...]]:
     """Return why rows would be rejected again, by id; nothing for good ones."""
-    from pyspark.sql import functions as F
-
     settings, name = run.pipeline.clean.entities[entity], run.pipeline.name
     fitted = state.read_fitted(run.spark, run.lake, name, entity)
     bounds = known_bounds(settings.columns, fitted, fixed_bounds(settings.columns))
@@ -204,8 +196,6 @@ def _app_id(pipeline: str, entity: str, rows: Sequence[Rejected]) -> str:
 
 
 def _record(run: Run, entity: str, rows: Sequence[Rejected], by: str) -> None:
-    from pyspark.sql import functions as F
-
     df = run.spark.createDataFrame(
         [
             (

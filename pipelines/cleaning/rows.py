@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING
 
+from pyspark.sql import functions as F
+
 from pipelines.cleaning.batch import Batch, snapshot_rows
 from pipelines.cleaning.casts import ORDER, RAW
 from pipelines.cleaning.duplicates import FATE
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
 
 def silver_rows(rows: DataFrame, entity: Entity, at: dt.datetime) -> DataFrame:
     """Return the kept rows as the silver table holds them."""
-    from pyspark.sql import functions as F
-
     tombstone = [TOMBSTONE] if TOMBSTONE in rows.columns else []
     return rows.where(F.col(FATE) == "kept").select(
         *[F.col(f"`{name}`") for name in silver_columns(entity)],
@@ -36,8 +36,6 @@ def silver_rows(rows: DataFrame, entity: Entity, at: dt.datetime) -> DataFrame:
 
 def quarantine_rows(rows: DataFrame, at: dt.datetime) -> DataFrame:
     """Return the quarantined rows with their raw values and reasons."""
-    from pyspark.sql import functions as F
-
     return rows.where(F.col(FATE) == "quarantined").select(
         f"{RAW}.*",
         F.col(REASONS).alias("reasons"),
@@ -51,7 +49,6 @@ def quarantine_rows(rows: DataFrame, at: dt.datetime) -> DataFrame:
 def one_each(bad: DataFrame) -> DataFrame:
     """Return one quarantined row where a row and what a person made of it are both bad."""
     from pyspark.sql import Window
-    from pyspark.sql import functions as F
 
     values = F.xxhash64(*[F.col(f"`{name}`") for name in bad.columns if name != "quarantined_at"])
     ranked = bad.withColumn(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pyspark.sql import functions as F
+
 from pipelines.cleaning.batch import Batch, snapshot_rows
 from pipelines.lake.read import table_exists
 from pipelines.lake.tables import ledger
@@ -14,8 +16,6 @@ if TYPE_CHECKING:
 
 def gap_in_snapshot(run: Run, batch: Batch) -> str | None:
     """Say why the newest snapshot can't be trusted to name all keys; None where it can."""
-    from pyspark.sql import functions as F
-
     assert batch.snapshot is not None
     at, file = batch.snapshot
     has_no_key = F.lit(False)

@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from pyspark.sql import functions as F
+
 from pipelines.config.columns import FRACTIONS, INTEGERS, decimal_of
 from pipelines.config.formats import Marks
 
@@ -40,8 +42,6 @@ def from_text(value: Column, kind: str) -> Column:
 
     `kind` is no timestamp: those have a zone, see `pipelines.cleaning.zones`.
     """
-    from pyspark.sql import functions as F
-
     if kind in INTEGERS:
         whole = F.regexp_replace(value, r"\.0+\z", "")
         typed = F.coalesce(value.try_cast(kind), whole.try_cast(kind))
@@ -63,8 +63,6 @@ def moment_from_text(value: Column) -> tuple[Column, Column]:
     The text is ISO 8601 with a space or a `T`, a day alone (its midnight), with `Z`, `UTC` or an
     offset where it is no local time. Of fractions of a second six digits can be kept.
     """
-    from pyspark.sql import functions as F
-
     return (
         F.when(value.rlike(_TIMESTAMP), value.try_cast("timestamp")),
         ~value.rlike(_OFFSET),
@@ -73,8 +71,6 @@ def moment_from_text(value: Column) -> tuple[Column, Column]:
 
 def stored_from_text(value: Column, kind: str) -> Column:
     """Return a text column as one of a type that bronze holds; times without an offset are UTC."""
-    from pyspark.sql import functions as F
-
     if kind not in ("timestamp", "timestamp_ntz"):
         return from_text(value, kind)
     at, is_local = moment_from_text(value)
@@ -88,8 +84,6 @@ def plain_number(value: Column, marks: Marks) -> Column:
     digits: what is grouped otherwise (`0.123`, `1.5`) says that the file writes numbers another
     way, and would become another number. A minus behind the number comes before it.
     """
-    from pyspark.sql import functions as F
-
     point = re.escape(marks.decimal)
     whole = "[0-9]++"
     if marks.groups:
@@ -107,8 +101,6 @@ def _fraction(value: Column, kind: str) -> Column:
 
     That is what is too large, what would be zero, and a whole number that would be another one.
     """
-    from pyspark.sql import functions as F
-
     number = value.try_cast(kind)
     sure = _SURE[kind]
     is_large = value.rlike(_LONG_WHOLE % (sure + 1))
@@ -126,8 +118,6 @@ def _fraction(value: Column, kind: str) -> Column:
 
 def _fits_scale(value: Column, scale: int) -> Column:
     """Return whether a decimal number has no more digits behind its point than `scale`."""
-    from pyspark.sql import functions as F
-
     digits = F.regexp_replace(F.regexp_extract(value, r"\A([^eE]*)", 1), r"[.+-]", "")
     significant = F.rtrim(digits, F.lit("0"))
     behind = F.length(F.regexp_extract(value, r"\.([0-9]*)", 1))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from pyspark.sql import functions as F
+
 from pipelines.cleaning.casts import RAW, cast_columns
 from pipelines.cleaning.derive import derive_columns
 from pipelines.cleaning.duplicates import Snapshot, decide_fates
@@ -39,8 +41,6 @@ def treat(
 
     With `only_keys`, rows of other keys are left out. Times without an offset are of `zone`.
     """
-    from pyspark.sql import functions as F
-
     where = f"clean.entities.{name}"
     df = cast_columns(bronze, entity.columns, zone)
     df = treat_missing(df, entity.columns, zone)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pyspark.sql import functions as F
+
 from pipelines.cleaning.zones import is_utc
 
 if TYPE_CHECKING:
@@ -23,8 +25,6 @@ def from_typed(value: Column, found: str, kind: str, zone: str) -> Column:
 
     A moment becomes the day of the zone where it is a midnight there.
     """
-    from pyspark.sql import functions as F
-
     if found == kind:
         return value
     if found == "timestamp" and kind == "date" and not is_utc(zone):
@@ -44,8 +44,6 @@ def _is_same_number(value: Column, typed: Column, found: str, kind: str) -> Colu
     The cast back can't tell two cases. Spark casts 2^63 to the largest bigint, which is one less.
     And of a large whole number it makes a decimal by the fewest digits that tell it from others.
     """
-    from pyspark.sql import functions as F
-
     number = value if found in _FRACTIONS else typed
     is_below = number < _PAST_BIGINT
     if "bigint" in (found, kind):
@@ -61,8 +59,6 @@ def moment_from_typed(value: Column, found: str) -> tuple[Column, Column]:
 
     Timestamps without a zone and dates are local times; numbers are seconds since 1970.
     """
-    from pyspark.sql import functions as F
-
     moment = value.try_cast("timestamp")
     if found == "timestamp" or not is_number(found):
         return moment, F.lit(found != "timestamp")

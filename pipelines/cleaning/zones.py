@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pyspark.sql import functions as F
+
 if TYPE_CHECKING:
     from pyspark.sql import Column
 
@@ -25,22 +27,16 @@ def is_utc(zone: str) -> bool:
 
 def moment_of(local: Column, zone: str) -> Column:
     """Return the moments of local times (timestamps in UTC as yet); the earlier where two are."""
-    from pyspark.sql import functions as F
-
     return local if is_utc(zone) else F.to_utc_timestamp(local, zone)
 
 
 def exists(local: Column, moment: Column, zone: str) -> Column:
     """Return whether a clock of the zone ever showed a local time."""
-    from pyspark.sql import functions as F
-
     return F.lit(True) if is_utc(zone) else F.from_utc_timestamp(moment, zone) == local
 
 
 def comes_twice(local: Column, moment: Column, zone: str) -> Column:
     """Return whether the clock shows a local time once more, after its `moment`."""
-    from pyspark.sql import functions as F
-
     if is_utc(zone):
         return F.lit(False)
     micros = _LONGEST_HOURS * 3_600_000_000

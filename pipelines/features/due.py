@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pyspark.sql import functions as F
+
 from pipelines.errors import FeatureError, nearest
 from pipelines.features.covered import read_covered
 from pipelines.features.days import Days, few, intersected, joined, missing
@@ -124,7 +126,5 @@ def _all_days(run: Run, tables: Tables) -> Days:
 
 
 def _ends(df: DataFrame, date: str) -> list[dt.date]:
-    from pyspark.sql import functions as F
-
     row = df.agg(F.min(date), F.max(date)).head()
     return [end for end in row or () if end is not None]

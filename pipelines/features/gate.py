@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pyspark.sql import functions as F
+
 from pipelines.errors import QualityError
 from pipelines.features.days import Days
 from pipelines.features.rows import RowCounts
@@ -33,8 +35,6 @@ def judge_features(
     the last day before them. A day without rows has none. Raises
     QualityError where a rule of severity `fail` is broken.
     """
-    from pyspark.sql import functions as F
-
     settings = run.pipeline.featurize
     if not settings.table_rules:
         return []

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from functools import reduce
 from typing import TYPE_CHECKING, Literal
 
+from pyspark.sql import functions as F
+
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
@@ -18,8 +20,6 @@ def joined(ours: DataFrame, theirs: DataFrame, grain: Sequence[str], how: How) -
 
     The grain's columns come once, those of `ours`; other columns must have different names.
     """
-    from pyspark.sql import functions as F
-
     renamed = {name: _THEIRS.format(name) for name in grain}
     same = [F.col(f"`{name}`").eqNullSafe(F.col(f"`{other}`")) for name, other in renamed.items()]
     both = ours.join(
@@ -33,6 +33,4 @@ def by_feature_date(predictions: DataFrame, date: str) -> DataFrame:
 
     It is their `scoring_date`; tables of older releases may lack it under its own name.
     """
-    from pyspark.sql import functions as F
-
     return predictions.withColumn(date, F.col("scoring_date"))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pyspark.sql import functions as F
+
 from pipelines.config.featurize import Featurize
 from pipelines.errors import FeatureError, SchemaError, nearest
 from pipelines.features.days import described
@@ -77,8 +79,6 @@ def check_rows(df: DataFrame, settings: Featurize, *spans: Span) -> RowCounts:
 
     The rows are computed for it: give them persisted if they are used again.
     """
-    from pyspark.sql import functions as F
-
     date, grain = F.col(settings.date), settings.grain
     is_incomplete = F.col(settings.prediction_at).isNull()
     for name in grain:

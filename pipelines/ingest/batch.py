@@ -11,6 +11,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
 from pipelines.config.ingest import Source
 from pipelines.errors import LakeError, TidemillError
 from pipelines.ingest.files import LandingFile
@@ -146,8 +149,6 @@ class Writer:
 
     def _records(self, found: Sorted, seen: list[Observation] | None = None) -> DataFrame:
         """Return the records of all good files, with the file they came from."""
-        from pyspark.sql import functions as F
-
         places = self._spark.createDataFrame(
             [
                 (number, link, file.path, file.modified_ms)
@@ -199,9 +200,6 @@ class Writer:
 
     def _append_good(self, found: Sorted, batch: Batch, outcome: Outcome) -> int:
         """Append the good records; return how many were read, good or not."""
-        from pyspark.sql import functions as F
-        from pyspark.sql import types as T
-
         table = self._tables.rows
         seen: list[Observation] = []
         records = self._records(found, seen)
@@ -227,8 +225,6 @@ class Writer:
         return read_records(self._spark, found, self._source).count()
 
     def _malformed(self, found: Sorted) -> DataFrame:
-        from pyspark.sql import functions as F
-
         records = self._records(found)
         raw = F.coalesce("_raw", F.lit(""))
         if self._protection is not None:
@@ -241,8 +237,6 @@ class Writer:
         )
 
     def _bad_files(self, found: Sorted) -> DataFrame:
-        from pyspark.sql import functions as F
-
         rows = [(file.path, file.modified_ms, why) for file, why in found.rejected.items()]
         files = self._spark.createDataFrame(rows, "_source_file string, ms bigint, reason string")
         return files.select(
@@ -253,8 +247,6 @@ class Writer:
         )
 
     def _entries(self, found: Sorted, batch: Batch, good: Counts, bad: Counts) -> DataFrame:
-        from pyspark.sql import functions as F
-
         def entry(file: LandingFile) -> tuple[Any, ...]:
             reason = found.rejected.get(file)
             malformed = bad.get(file.path, 0)
@@ -283,8 +275,6 @@ class Writer:
         outcome: Outcome,
         num_bytes: int | None = None,
     ) -> None:
-        from pyspark.sql import functions as F
-
         self._create(table, schema)
         more: dict[str, Column] = {"_batch": F.lit(batch.number)}
         if "_ingested_at" in schema.fieldNames():
@@ -299,8 +289,6 @@ class Writer:
 
     def _count(self, table: str, outcome: Outcome, batch: Batch, where: str | None) -> Counts:
         """Count a batch's records by file, as they are in the table."""
-        from pyspark.sql import functions as F
-
         rows = read_at(self._spark, self._lake, table, outcome.written[table])
         rows = rows.where(F.col("_batch") == batch.number)
         rows = rows.where(where) if where else rows

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from pyspark.sql import types as T
+
 from pipelines.config.ingest import Source
 from pipelines.ingest.csv_batches import read_batches
 from pipelines.ingest.csv_census import Layout, take_census
@@ -66,8 +68,6 @@ def read_csv(spark: SparkSession, found: Sorted, source: Source) -> DataFrame:
 
 
 def _schema(columns: Sequence[str]) -> StructType:
-    from pyspark.sql import types as T
-
     texts = [T.StructField(name, T.StringType()) for name in columns]
     numbers = [T.StructField(name, T.LongType()) for name in ("_number", "_row")]
     said = [T.StructField(name, T.StringType()) for name in ("_reason", "_raw")]

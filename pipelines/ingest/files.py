@@ -10,6 +10,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pyspark.sql import functions as F
+
 from pipelines.config.ingest import Source
 from pipelines.errors import LandingError, nearest
 from pipelines.ingest.local_files import (
@@ -167,8 +169,6 @@ def _local_file(landing: Landing, found: Found) -> LandingFile:
 
 
 def _list_by_spark(landing: Landing, sources: Mapping[str, Source]) -> dict[str, list[LandingFile]]:
-    from pyspark.sql import functions as F
-
     frames = [
         _columns_of_files(
             landing.spark.read.format("binaryFile")
@@ -229,8 +229,6 @@ def _matches(spark: SparkSession, pattern: str) -> list[str]:
 
 def _columns_of_files(binary_files: DataFrame) -> DataFrame:
     """Keep what identifies a file. The content is left out, so no file is read."""
-    from pyspark.sql import functions as F
-
     return binary_files.select(
         "path",
         F.unix_millis("modificationTime").alias("modified_ms"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
+from pyspark.sql import functions as F
+
 from pipelines.ingest.files import LandingFile
 from pipelines.ingest.sorting import Sorted
 
@@ -24,8 +26,6 @@ def row_position() -> Column:
     and a line has at least one, so the numbers of a block lie below those of the file's next.
     The order is the same however the file is cut; the numbers are no line numbers.
     """
-    from pyspark.sql import functions as F
-
     in_task = F.monotonically_increasing_id().bitwiseAND(F.lit(_ROW_BITS))
     return F.input_file_block_start() + in_task
 
@@ -44,8 +44,6 @@ def paths_of(files: Sequence[LandingFile]) -> list[str]:
 
 def columns_of(there: Sequence[str], found: Sorted) -> list[Column]:
     """Return the columns to read: of their types, null where the files have none of the name."""
-    from pyspark.sql import functions as F
-
     return [
         (F.col(f"`{name}`") if name in there else F.lit(None)).cast(kind).alias(name)
         for name, kind in found.columns.items()

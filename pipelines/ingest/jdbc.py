@@ -12,6 +12,8 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from pyspark.sql import functions as F
+
 from pipelines.config.ingest import Jdbc, Source
 from pipelines.errors import LandingError, SchemaError, SettingsError, nearest
 from pipelines.ingest.batch import Outcome
@@ -47,7 +49,6 @@ def ingest_table(
     SchemaError where its columns are not those declared.
     """
     from pyspark.sql import Observation
-    from pyspark.sql import functions as F
 
     tables = Tables(name)
     found = _open(spark, name, source, jdbc)
@@ -155,8 +156,6 @@ def _progress(
     value is a text that casts back to exactly what it was. Released rows count for neither: what a
     person corrected says nothing of what was read.
     """
-    from pyspark.sql import functions as F
-
     if not table_exists(spark, lake, table):
         return 0, None, None
     version = latest_version(spark, lake, table)
@@ -176,8 +175,6 @@ def _newer(
 
     One query: what the database answers is of one moment.
     """
-    from pyspark.sql import functions as F
-
     if low is None or before is None:
         return found
     column: Column = F.col(f"`{jdbc.incremental}`")

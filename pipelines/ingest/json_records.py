@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from pyspark.sql import functions as F
+
 from pipelines.config.ingest import Source
 from pipelines.errors import LakeError
 from pipelines.ingest.drift import BadFile, judge_names
@@ -95,7 +97,6 @@ def count_lines(spark: SparkSession, files: Sequence[LandingFile], source: Sourc
     Raises LakeError where the parser left a line out: lines are counted by another than it.
     """
     from pyspark.sql import Observation
-    from pyspark.sql import functions as F
 
     by_link = {link: place for place, file in enumerate(files) for link in file.links}
     found = [Census() for _ in files]
@@ -139,8 +140,6 @@ def read_json(
     observed: Observed,
 ) -> DataFrame:
     """Read the files of one set of keys."""
-    from pyspark.sql import functions as F
-
     files = found.groups[header]
     names = [name for name in found.columns if name in header]
     # By number: a column of the file may be called as one of these.
@@ -160,8 +159,6 @@ def _lines(spark: SparkSession, files: Sequence[LandingFile]) -> DataFrame:
 
 
 def _as_bytes(lines: DataFrame) -> DataFrame:
-    from pyspark.sql import functions as F
-
     link = F.input_file_name().alias("link")
     return lines.select(F.col("value").cast("binary"), link, row_position().alias("row"))
 

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from pyspark.sql import functions as F
+
 from pipelines.config.ingest import Source
 from pipelines.errors import FileChanged
 from pipelines.ingest.files import Landing, LandingFile, describe_ms
@@ -56,8 +58,6 @@ class Ledger:
 
 def read_ledger(spark: SparkSession, lake: Lake, source: str) -> Ledger:
     """Return what is known of a source's files."""
-    from pyspark.sql import functions as F
-
     table = Tables(source).files
     if not table_exists(spark, lake, table):
         return Ledger()

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from pyspark.sql import functions as F
+
 from pipelines.config.ingest import Source
 from pipelines.encoding.sql import quoted
 from pipelines.ingest.files import LandingFile
@@ -29,8 +31,6 @@ def find_miscounted(
 
     Those that turn out to be unreadable are among them.
     """
-    from pyspark.sql import functions as F
-
     there = list(files)
     try:
         schema = open_parquet(spark, there[:1], source).schema

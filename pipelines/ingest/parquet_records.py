@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import reduce
 from typing import TYPE_CHECKING
 
+from pyspark.sql import functions as F
+
 from pipelines.config.ingest import Source
 from pipelines.ingest.files import LandingFile
 from pipelines.ingest.frames import AS_NAMED, Observed, columns_of, paths_of
@@ -37,8 +39,6 @@ def read_parquet(
     observed: Observed,
 ) -> DataFrame:
     """Read the files of one schema. Nanoseconds that a microsecond can't hold are a finding."""
-    from pyspark.sql import functions as F
-
     rows = observed(open_parquet(spark, found.groups[header], source))
     nanos = {
         name: is_utc
@@ -76,8 +76,6 @@ def _lost(name: str) -> str:
 
 def _time(name: str, is_utc: bool) -> Column:
     """Return a column of nanoseconds since 1970 as a time."""
-    from pyspark.sql import functions as F
-
     micros = f"`{name}` div 1000"
     if is_utc:
         return F.expr(f"timestamp_micros({micros})")

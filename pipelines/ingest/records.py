@@ -8,6 +8,8 @@ from dataclasses import replace
 from functools import partial, reduce
 from typing import TYPE_CHECKING
 
+from pyspark.sql import functions as F
+
 from pipelines.config.ingest import Source
 from pipelines.ingest.csv_records import read_csv, take_censuses
 from pipelines.ingest.drift import judged_header, quoted
@@ -124,7 +126,6 @@ def read_records(
 
     def observed(lines: DataFrame) -> DataFrame:
         from pyspark.sql import Observation
-        from pyspark.sql import functions as F
 
         if seen is None:
             return lines

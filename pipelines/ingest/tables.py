@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
 from pipelines.config.ingest import Source
 from pipelines.errors import SchemaError
 from pipelines.lake.catalog import Lake
@@ -44,8 +47,6 @@ def rows_schema(columns: StructType, headers: Mapping[str, str] | None = None) -
 
     Of a column that is called otherwise in the files, its `headers` name is the comment.
     """
-    from pyspark.sql import types as T
-
     said = {name: {"comment": header} for name, header in (headers or {}).items()}
     nullable = [T.StructField(f.name, f.dataType, True, said.get(f.name)) for f in columns]
     return (
@@ -60,8 +61,6 @@ def rows_schema(columns: StructType, headers: Mapping[str, str] | None = None) -
 
 def rejected_schema() -> StructType:
     """Return the schema of `bronze.<source>_rejected`; `raw` is null for a whole file."""
-    from pyspark.sql import types as T
-
     return (
         T.StructType()
         .add("_source_file", "string")
@@ -79,8 +78,6 @@ def files_schema() -> StructType:
     `status` is ingested, corrected (a changed file, read again) or rejected (as a whole);
     `records` counts good and malformed ones. `_batch` is -1 for a file that was read alone.
     """
-    from pyspark.sql import types as T
-
     return (
         T.StructType()
         .add("path", "string")
@@ -102,8 +99,6 @@ def stored_columns(
     Raises SchemaError where the settings no longer declare the same columns, unless its
     `schema_drift` is `add` or `ignore`.
     """
-    from pyspark.sql import types as T
-
     if not table_exists(spark, lake, tables.rows):
         return None
     schema = spark.read.format("delta").load(lake.path(tables.rows)).schema
@@ -125,8 +120,6 @@ def stored_columns(
 
 def in_order_of(df: DataFrame, schema: StructType) -> DataFrame:
     """Select a schema's columns in its order and of its types."""
-    from pyspark.sql import functions as F
-
     return df.select(
         *(F.col(f"`{field.name}`").cast(field.dataType).alias(field.name) for field in schema)
     )

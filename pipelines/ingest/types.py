@@ -7,6 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from pyspark.sql import functions as F
+
 from pipelines.config.ingest import Source
 from pipelines.ingest.drift import (
     TYPES_DIFFER,
@@ -213,8 +215,6 @@ class TypeSplit:
 
     def _count(self, files: Sequence[LandingFile], types: Mapping[str, str]) -> None:
         """Find what columns hold by reading them, of all files in one Spark job."""
-        from pyspark.sql import functions as F
-
         inside = {
             name: F.exists(f"`{name}`", lambda one: one.isNotNull())
             if kind == LIST

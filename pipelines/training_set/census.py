@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pyspark.sql import functions as F
+
 from pipelines.config.normalize import DateSplit, HashSplit
 from pipelines.encoding.sql import as_double, present, quoted
 from pipelines.errors import EmptySplit
@@ -71,8 +73,6 @@ def take_census(
     rows: DataFrame, columns: Columns, conditions: Mapping[str, str], bits: int
 ) -> Census:
     """Count the rows of a features table in one query over key, date and label."""
-    from pyspark.sql import functions as F
-
     in_training_set = "is_labelled AND split IS NOT NULL"
     counted = (
         rows.selectExpr(
