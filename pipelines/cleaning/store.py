@@ -24,15 +24,9 @@ from pipelines.errors import LakeError, SchemaError
 from pipelines.lake import tables
 from pipelines.lake.catalog import Table
 from pipelines.lake.changes import switch_on_feed
+from pipelines.lake.merge import MergeBy, delete_absent, insert_new, upsert
 from pipelines.lake.read import read_at, table_exists
-from pipelines.lake.write import (
-    MergeBy,
-    create_if_absent,
-    delete_absent,
-    insert_new,
-    replace_all,
-    upsert,
-)
+from pipelines.lake.write import create_if_absent, replace_all
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from pipelines.lake.commit import commit
+from pipelines.lake.merge import same
 from pipelines.lake.read import latest_version, read_at
-from pipelines.lake.write import same
 from pipelines.privacy.hashing import keyed
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipelines.config.losses import task_of
+from pipelines.lake.merge import insert_new
 from pipelines.lake.read import latest_version
-from pipelines.lake.write import insert_new
 from pipelines.run import Done, Resolved, Run
 from pipelines.scoring.days import check_all_scored, wanted_rows, without_prediction
 from pipelines.scoring.threshold import says_another, threshold_of
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from pipelines.features.days import Days
-    from pipelines.lake.write import Merged
+    from pipelines.lake.merge import Merged
     from pipelines.registry.bundle import Bundle
 
 logger = logging.getLogger(__name__)

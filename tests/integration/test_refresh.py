@@ -14,9 +14,10 @@ from delta.tables import DeltaTable
 from pipelines.config import Pipeline
 from pipelines.features.query import Span, SqlFile, Tables, run_sql
 from pipelines.lake.changes import FEED, switch_on_feed
+from pipelines.lake.merge import MergeBy, upsert
 from pipelines.lake.read import latest_version, read_at
 from pipelines.lake.snapshot import take_snapshot
-from pipelines.lake.write import MergeBy, create_if_absent, upsert
+from pipelines.lake.write import create_if_absent
 from pipelines.runner import open_run, run_stage
 from pipelines.stages import featurize
 

@@ -7,9 +7,10 @@ import pytest
 from pipelines.errors import CommitConflict, LockTimeout, SchemaError
 from pipelines.lake.commit import with_retries
 from pipelines.lake.lock import write_lock
+from pipelines.lake.merge import insert_new, upsert
 from pipelines.lake.read import latest_version, read_at
 from pipelines.lake.rows import rows_of
-from pipelines.lake.write import append_once, insert_new, replace_slice, upsert
+from pipelines.lake.write import append_once, replace_slice
 
 SAID = (
     "[DELTA_CONCURRENT_APPEND] Files were added to the root of the table by a concurrent update. "
@@ -130,7 +131,7 @@ class TestOnTables:
             append_once(new.selectExpr("id", "'x' AS v"), lake, table, "test", 3)
 
     def test_rows_that_were_deleted_are_not_read(self, spark, lake):
-        from pipelines.lake.write import MergeBy, delete_absent
+        from pipelines.lake.merge import MergeBy, delete_absent
 
         rows = spark.range(50).selectExpr("id", "id AS v").coalesce(1)
         by = MergeBy(["id"], ["v"], ["v"])

@@ -11,16 +11,10 @@ from pipelines.errors import LakeError, TableNotFound
 from pipelines.explore import Explorer
 from pipelines.lake import files
 from pipelines.lake.delta_log import holds_version
+from pipelines.lake.merge import MergeBy, insert_new, upsert
 from pipelines.lake.read import latest_version, read_at, table_exists
 from pipelines.lake.rows import rows_of
-from pipelines.lake.write import (
-    MergeBy,
-    append_once,
-    create_if_absent,
-    insert_new,
-    replace_slice,
-    upsert,
-)
+from pipelines.lake.write import append_once, create_if_absent, replace_slice
 from pipelines.maintenance.vacuum import tables_of
 from tests.lakes import leave_unmade
 
