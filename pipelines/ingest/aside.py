@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import UsageError, nearest
-from pipelines.ingest.batch import Outcome
+from pipelines.ingest.outcome import Outcome
 from pipelines.ingest.tables import Tables
 from pipelines.lake.rows import rows_of
 from pipelines.quality.aside import is_too_much, shown

@@ -7,7 +7,7 @@ last: a file that is in it is wholly written.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +15,11 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from pipelines.config.ingest import Source
-from pipelines.errors import LakeError, TidemillError
+from pipelines.errors import TidemillError
+from pipelines.ingest.counts import Counts, check_each, check_total
 from pipelines.ingest.files import LandingFile
 from pipelines.ingest.ledger import Batch
+from pipelines.ingest.outcome import Outcome
 from pipelines.ingest.records import few_files, read_records, sort_out
 from pipelines.ingest.sorting import Sorted, without_names, without_other_letters
 from pipelines.ingest.tables import (
@@ -42,36 +44,6 @@ if TYPE_CHECKING:
 # Nobody looks for a text as it came, and least and greatest values cost a tenth of the write.
 _STATISTICS = "_batch,_source_modified_at"
 _NO_NAME = "its name is no UTF-8 text; deliver it under another one"
-Counts = dict[str, int]
-"""Number of records by file."""
-
-
-@dataclass
-class Outcome:
-    """What became of a source's files in this run. `records` is what was read, good or not.
-
-    `drifted` are files that were read though their columns are not those declared, and how.
-    """
-
-    files: int = 0
-    corrected: int = 0
-    rejected: dict[str, str] = field(default_factory=dict)
-    drifted: dict[str, str] = field(default_factory=dict)
-    records: int = 0
-    rows: int = 0
-    malformed: int = 0
-    written: dict[str, int] = field(default_factory=dict)
-
-    def add(self, other: Outcome) -> None:
-        """Add what another batch did."""
-        self.files += other.files
-        self.corrected += other.corrected
-        self.rejected.update(other.rejected)
-        self.drifted.update(other.drifted)
-        self.records += other.records
-        self.rows += other.rows
-        self.malformed += other.malformed
-        self.written.update(other.written)
 
 
 class Writer:
@@ -116,8 +88,8 @@ class Writer:
             self._append(aside, tables.rejected, rejected_schema(), batch, outcome)
             malformed = self._count(tables.rejected, outcome, batch, "raw IS NOT NULL")
         outcome.rows, outcome.malformed = sum(good.values()), sum(malformed.values())
-        self._check(outcome, batch)
-        self._check_counts(found, good, malformed)
+        check_total(tables.rows, outcome, batch)
+        check_each(tables.rows, found, good, malformed)
         entries = self._entries(found, batch, good, malformed)
         self._append(entries, tables.files, files_schema(), batch, outcome)
         outcome.corrected = sum(batch.status(file) == "corrected" for file in batch.files)
@@ -300,29 +272,6 @@ class Writer:
             if times.get(path) == ms
         }
 
-    def _check(self, outcome: Outcome, batch: Batch) -> None:
-        if outcome.records == outcome.rows + outcome.malformed:
-            return
-        raise LakeError(
-            f"{self._tables.rows}: {outcome.records:,} records were read from "
-            f"{_some(batch.files)}, but the tables hold {outcome.rows:,} good and "
-            f"{outcome.malformed:,} malformed ones of them. The files may have changed while they "
-            "were read; run ingest again when deliveries are complete. If it says so again, move "
-            "the source's three tables and its files in `_state` away: all its files are read anew."
-        )
-
-    def _check_counts(self, found: Sorted, good: Counts, malformed: Counts) -> None:
-        """Compare what is written with what the files were found to hold before."""
-        for file, records in found.expected.items():
-            written = good.get(file.path, 0) + malformed.get(file.path, 0)
-            if file not in found.rejected and written != records:
-                raise LakeError(
-                    f"{self._tables.rows}: {file.path} holds {records:,} records, but {written:,} "
-                    "were written of it. It may have changed while it was read; deliver it again "
-                    "under another name, and run ingest again. If it says so again, move the "
-                    "source's three tables and its files in `_state` away: all is read anew."
-                )
-
 
 def _counted(found: Sorted) -> int:
     """Return the records of all files, as their census counted them."""
@@ -332,8 +281,3 @@ def _counted(found: Sorted) -> int:
 def _with_malformed(found: Sorted, good: Counts) -> Sorted:
     """Return the files that are known to have malformed records; all, where nothing is known."""
     return found.only([f for f in found.files if found.expected.get(f) != good.get(f.path, 0)])
-
-
-def _some(files: Sequence[LandingFile]) -> str:
-    more = f" and {len(files) - 3} more" if len(files) > 3 else ""
-    return ", ".join(file.path for file in files[:3]) + more

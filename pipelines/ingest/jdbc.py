@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 
 from pipelines.config.ingest import Jdbc, Source
 from pipelines.errors import LandingError, SchemaError, SettingsError, nearest
-from pipelines.ingest.batch import Outcome
+from pipelines.ingest.outcome import Outcome
 from pipelines.ingest.tables import Tables, in_order_of, rows_schema, stored_columns
 from pipelines.lake.catalog import Lake
 from pipelines.lake.read import latest_version, read_at, table_exists

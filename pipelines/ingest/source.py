@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pipelines.config.ingest import Source
 from pipelines.errors import SettingsError, TidemillError
-from pipelines.ingest.batch import Outcome, Writer
+from pipelines.ingest.batch import Writer
 from pipelines.ingest.drift import refuse_drift
 from pipelines.ingest.files import Landing, LandingFile
 from pipelines.ingest.ledger import (
@@ -25,6 +25,7 @@ from pipelines.ingest.ledger import (
     read_ledger,
     sign,
 )
+from pipelines.ingest.outcome import Outcome
 from pipelines.ingest.session import quiet_session
 from pipelines.ingest.tables import Tables, stored_columns
 from pipelines.lake.catalog import Lake

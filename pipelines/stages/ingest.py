@@ -6,8 +6,8 @@ import logging
 
 from pipelines.errors import TooMuchAside
 from pipelines.ingest.aside import aside_notes, too_much_aside
-from pipelines.ingest.batch import Outcome
 from pipelines.ingest.jdbc import ingest_tables
+from pipelines.ingest.outcome import Outcome
 from pipelines.ingest.source import ingest_sources
 from pipelines.ingest.tables import Tables
 from pipelines.privacy.keys import check_keys

@@ -16,7 +16,7 @@ import pytest
 
 from pipelines.config.ingest import Source
 from pipelines.errors import FileChanged, LandingError, SchemaError
-from pipelines.ingest.batch import Outcome
+from pipelines.ingest.outcome import Outcome
 from pipelines.ingest.source import ingest_sources
 from pipelines.lake import write
 from pipelines.lake.catalog import Lake
