@@ -6,6 +6,7 @@ TensorFlow.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
@@ -67,25 +68,25 @@ class Fitted(Settings):
         """Whether the raw column holds arrays."""
         return element_type(self.raw_type) is not None
 
+    @abstractmethod
     def inputs(self) -> list[ModelInput]:
         """Return the model inputs that it becomes."""
-        raise NotImplementedError
 
+    @abstractmethod
     def sql(self) -> list[str]:
         """Return a Spark SQL expression for each of its inputs, in their order.
 
         None may raise in ANSI mode or give null, whatever the raw value is: float for numeric
         inputs, int for categories, lists of these for arrays and sequences, bytes for images.
         """
-        raise NotImplementedError
 
     def lookup(self) -> tuple[str, ...] | None:
         """Return the vocabulary that `keras` finds as a table in `RawTensors.tables`."""
         return None
 
+    @abstractmethod
     def keras(self, raw: RawTensors) -> dict[str, Any]:
         """Return its inputs by name: tensors (rows, *shape), equal to what `sql` gives."""
-        raise NotImplementedError
 
     @classmethod
     def keras_together(cls, features: Sequence[Self], raw: RawTensors) -> dict[str, Any]:
@@ -161,6 +162,6 @@ class FeatureSettings(Settings):
         """Return which texts of the raw column to count in the training split."""
         return None
 
+    @abstractmethod
     def fitted(self, found: Found) -> Fitted:
         """Return the fitted form. Raises FeatureError where it can't be fitted."""
-        raise NotImplementedError

@@ -43,24 +43,36 @@ class _Signing:
     def __init__(self) -> None:
         self._free = threading.Condition()
         self._at_work: Counter[tuple[int, str]] = Counter()
+        self._before: dict[int, str | None] = {}
 
     @contextmanager
     def __call__(self, spark: SparkSession, run_id: str) -> Iterator[None]:
-        """Sign a session's commits by a run, once no other run is signing there any more."""
+        """Sign a session's commits by a run, once no other run is signing there any more.
+
+        What the session's user has set is put back after the last one; commits of no run carry it.
+        """
         session: int = spark._jsparkSession.hashCode()  # of Java: Python may know it twice
         with self._free:
             self._free.wait_for(lambda: not self._others(session, run_id))
+            if not self._at_work[session, run_id]:
+                self._before[session] = spark.conf.get(_RUN_ID, None)
             self._at_work[session, run_id] += 1
         try:
             if run_id:
                 spark.conf.set(_RUN_ID, run_id)
-            else:
-                spark.conf.unset(_RUN_ID)
             yield
         finally:
             with self._free:
                 self._at_work[session, run_id] -= 1
+                if not self._at_work[session, run_id]:
+                    self._put_back(spark, self._before.pop(session))
                 self._free.notify_all()
+
+    def _put_back(self, spark: SparkSession, before: str | None) -> None:
+        if before is None:
+            spark.conf.unset(_RUN_ID)
+        else:
+            spark.conf.set(_RUN_ID, before)
 
     def _others(self, session: int, run_id: str) -> bool:
         return any(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines.config.losses import METRICS, is_higher_better
+from pipelines.config.losses import ABOUT, is_higher_better
 from pipelines.config.train import Promote
 from pipelines.registry.calibration import class_weight_cause
 
@@ -67,7 +67,7 @@ def compares_with_champion(settings: Promote) -> bool:
 
     Of metrics that lie in 0 to 1 a tolerated loss of 1 or more waives the comparison too.
     """
-    waives = settings.min_gain <= -1 and settings.metric not in METRICS["number"]
+    waives = settings.min_gain <= -1 and ABOUT[settings.metric].is_share
     return settings.compare_with_champion and not waives
 
 

@@ -36,6 +36,9 @@ class FittedParity(Fitted):
 
     def sql(self) -> list[str]:
         return [sql.flag(f"coalesce({sql.quoted(self.column)} % 2 != 0, false)", then=1)]
+
+    def keras(self, raw):
+        return {self.name: raw.columns[self.column] % 2 != 0}
 '''
 WITH_IT = """
 import importlib.util, sys
@@ -83,6 +86,14 @@ def test_a_file_that_is_no_kind_is_told_by_name(tmp_path):
         "TypeError: pipelines.encoding.kinds.broken has 0 subclasses of FeatureSettings; a feature "
         "kind is a module with one"
     )
+
+
+@pytest.mark.parametrize("hook", ["fitted", "inputs", "sql", "keras"])
+def test_a_kind_that_lacks_a_part_is_told_when_it_is_found(tmp_path, hook):
+    (tmp_path / "parity.py").write_text(KIND.replace(f"def {hook}(", "def other("))
+    owner = "Parity" if hook == "fitted" else "FittedParity"
+    said = f"TypeError: pipelines.encoding.kinds.parity: {owner} has no {hook}"
+    assert run(WITH_IT, str(tmp_path)) == said
 
 
 @pytest.mark.parametrize("module", ["pipelines.config", "pipelines.encoding.spec"])

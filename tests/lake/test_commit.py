@@ -95,6 +95,21 @@ class TestOnTables:
             history = spark.sql(f"DESCRIBE HISTORY delta.`{lake.path(table)}`").collect()
             assert {row["userMetadata"] for row in history} == {run_id}, table
 
+    def test_what_a_user_signs_with_is_put_back(self, spark, lake):
+        signs = "spark.databricks.delta.commitInfo.userMetadata"
+        rows = spark.range(3).toDF("id")
+        spark.conf.set(signs, "mine")
+        try:
+            append_once(rows, lake, "bronze.of_mine", "test", 1)
+            append_once(rows, lake.signed("a"), "bronze.of_mine", "test", 2)
+            assert spark.conf.get(signs) == "mine"
+        finally:
+            spark.conf.unset(signs)
+        append_once(rows, lake, "bronze.of_mine", "test", 3)
+        history = spark.sql(f"DESCRIBE HISTORY delta.`{lake.path('bronze.of_mine')}`").collect()
+        found = [one["userMetadata"] for one in sorted(history, key=lambda one: one["version"])]
+        assert found == ["mine", "mine", "a", None]
+
     def test_a_merge_that_really_conflicts_ends_as_if_it_came_second(self, spark, lake, tmp_path):
         """Two threads without the lock merge the same new keys: nothing is doubled."""
         from concurrent.futures import ThreadPoolExecutor

@@ -80,8 +80,9 @@ def test_errors_of_numbers_are_better_when_lower() -> None:
 
 
 def test_a_comparison_by_a_number_has_no_bound_to_waive_it() -> None:
-    settings = Promote(metric="mse", threshold=9, min_gain=-50)
-    assert compares_with_champion(settings)
+    for metric in ("mse", "mae", "r2", "log_loss"):
+        settings = Promote(metric=metric, threshold=0.9, min_gain=-50)
+        assert compares_with_champion(settings), metric
     assert not compares_with_champion(settings.model_copy(update={"compare_with_champion": False}))
 
 

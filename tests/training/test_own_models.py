@@ -186,6 +186,15 @@ def test_a_model_that_is_random_when_it_is_used_is_told(tree: Path, tmp_path: Pa
     assert "says two things of the same rows" in said
 
 
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_a_model_that_says_no_number_is_told(tree: Path, tmp_path: Path, value: str) -> None:
+    from pipelines.training.models.probe import build
+
+    broken = LAYERS.replace("x * self.scale", f"x * float('{value}')")
+    said = refused(build, write(tree, f"no_number_{value.strip('-')}", layers=broken), tmp_path)
+    assert "of rows whose inputs are ordinary numbers, expected finite outputs" in said
+
+
 def test_a_bundle_brings_its_own_code_wherever_it_is_loaded(tree: Path, tmp_path: Path) -> None:
     import keras
 

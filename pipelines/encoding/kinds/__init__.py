@@ -29,6 +29,8 @@ def _own(base: type[_Class]) -> list[type[_Class]]:
                 f"{module.name} has {len(own)} subclasses of {base.__name__}; a feature kind is a "
                 "module with one"
             )
+        if lacks := ", ".join(sorted(getattr(own[0], "__abstractmethods__", ()))):
+            raise TypeError(f"{module.name}: {own[0].__name__} has no {lacks}")
         found += own
     return found
 

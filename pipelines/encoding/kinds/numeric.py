@@ -91,6 +91,10 @@ class FittedNumeric(Fitted):
             values.append(sql.flag(sql.present(raw), then=0))
         return values
 
+    def keras(self, raw: RawTensors) -> dict[str, Any]:
+        """Return the value and, if asked for, the flag."""
+        return self.keras_together([self], raw)
+
     @classmethod
     def keras_together(cls, features: Sequence[Self], raw: RawTensors) -> dict[str, Any]:
         """Compute all numbers at once, as the columns of one tensor."""

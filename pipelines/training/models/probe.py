@@ -135,6 +135,12 @@ def build(asked: Mapping[str, Any]) -> None:
             ) from error
         _refuse_nameless(name, said)
         once, twice = outputs_of(whole, rows), outputs_of(whole, rows)
+    if not np.isfinite(once).all():
+        raise TrainingError(
+            f"the model '{name}' says {_unlike_numbers(once)} of rows whose inputs are ordinary "
+            "numbers, expected finite outputs. Look for a division, a root or a logarithm of what "
+            "may be 0 or below."
+        )
     _check_equal(
         once,
         twice,
@@ -236,6 +242,11 @@ def outputs_of(model: keras.Model, rows: Mapping[str, Any]) -> Any:
 
     tensors = {name: tf.constant(values) for name, values in rows.items()}
     return tf.function(model)(tensors, training=False).numpy()
+
+
+def _unlike_numbers(outputs: Any) -> str:
+    found = outputs[~np.isfinite(outputs)]
+    return ", ".join(sorted({str(value) for value in found.tolist()}))
 
 
 def _check_equal(was: Any, now: Any, what: str, advice: str) -> None:
