@@ -9,30 +9,23 @@ A day without rows is no error: the table then has none for it, and the result s
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
-from functools import reduce
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipelines.features.covered import add_covered
-from pipelines.features.days import Days, described
+from pipelines.features.days import described
 from pipelines.features.due import Due, Found, days_due
-from pipelines.features.gate import judge_features
-from pipelines.features.query import Span, SqlFile, Tables, run_function, run_sql
+from pipelines.features.make import days_where, make_days
+from pipelines.features.query import Tables
 from pipelines.features.refresh import NOTE, MadeFrom
-from pipelines.features.rows import RowCounts, check_columns, check_rows, check_same_columns
+from pipelines.features.rows import RowCounts
 from pipelines.fingerprint import features_hash
 from pipelines.lake.catalog import Table
 from pipelines.lake.changes import table_id
 from pipelines.lake.notes import last_notes
 from pipelines.lake.opened import OpenedLake
 from pipelines.lake.read import latest_version, table_exists
-from pipelines.lake.write import replace_slice
 from pipelines.run import Done, Run
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
 
 logger = logging.getLogger(__name__)
 
@@ -56,11 +49,11 @@ def run(run: Run) -> Done:
         note["after"] = resolved.after
     counts, written, held = RowCounts(0, 0, 0), {}, 0
     if due.days:
-        counts, judged, written[str(target)] = _make(run, target, tables, due, note)
+        counts, judged, written[str(target)] = make_days(run, target, tables, due, note)
         if judged:
             details["table_rules"] = judged
         made = run.open(written).read(target)
-        held = made.where(_where(settings.date, due.days)).count()
+        held = made.where(days_where(settings.date, due.days)).count()
         # `score` tells by it a day without rows from one that was never made.
         for days in due.days:
             made_in = table_id(run.spark, run.lake, target)
@@ -107,61 +100,6 @@ def _open(run: Run, versions: dict[str, int]) -> Tables:
     session.conf.set("spark.sql.session.timeZone", "UTC")
     opened = OpenedLake(session, run.lake, versions)
     return Tables({name: opened.read(name) for name in versions})
-
-
-def _make(
-    run: Run, target: Table, tables: Tables, due: Due, made_from: Mapping[str, Any]
-) -> tuple[RowCounts, list[dict[str, Any]], int]:
-    """Compute, judge and write the rows of the days.
-
-    Returns the counts, how the table rules fared, and the table's version.
-    """
-    settings = run.pipeline.featurize
-    spans = [Span(first, last, run.pipeline.timezone) for first, last in due.days]
-    with ExitStack() as keep:
-        rows = _rows(run, tables, spans, keep)
-        check_columns(rows.schema, settings)
-        if not due.is_whole:
-            _check_table(run, target, rows)
-        # Rows of a day lie together, so that each day becomes one file. They are computed once,
-        # for the check and for the write.
-        laid_out = rows.repartition(settings.date).sortWithinPartitions(
-            settings.date, *settings.key
-        )
-        keep.callback(laid_out.persist().unpersist)
-        counts = check_rows(laid_out, settings, *spans)
-        where = "true" if due.is_whole else _where(settings.date, due.days)
-        # Of a run that makes only the days asked for, other days may be older than it.
-        is_current = due.is_whole or bool(settings.sources)
-        note = {NOTE: made_from} if is_current else None
-        judged = judge_features(run, laid_out, counts, due.days, where, tables.__getitem__)
-        version = replace_slice(laid_out, run.lake, target, where, target.partition_by, note=note)
-        return counts, judged, version
-
-
-def _rows(run: Run, tables: Tables, spans: Sequence[Span], keep: ExitStack) -> DataFrame:
-    settings = run.pipeline.featurize
-    if settings.function:
-        name = settings.function
-        parts = [run_function(name, tables, span) for span in spans]
-    else:
-        files = [SqlFile.read(run.pipeline.folder, name) for name in settings.sql]
-        parts = [run_sql(files, tables, span, keep) for span in spans]
-    return reduce(lambda left, right: left.unionByName(right), parts)
-
-
-def _check_table(run: Run, target: Table, rows: DataFrame) -> None:
-    existing = run.standing.read(target)
-    if existing is not None:
-        command = f"tidemill featurize {run.pipeline.name}"
-        check_same_columns(rows.schema, existing.schema, str(target), command)
-
-
-def _where(date: str, ranges: Sequence[Days]) -> str:
-    # Delta can't compare BETWEEN with the rows it replaces: it looks at it unresolved.
-    return " OR ".join(
-        f"(`{date}` >= DATE'{first}' AND `{date}` <= DATE'{last}')" for first, last in ranges
-    )
 
 
 def _say(run: Run, due: Due) -> dict[str, Any]:
