@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,9 +26,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 # Spark's JVM lives for minutes on tiny tables: what its second compiler would win, it never earns.
 # Without it Java keeps too little room for compiled code, and throws it away again and again.
+# What a query leaves is garbage at once: room for much of it, so that it is seldom looked for.
 os.environ.setdefault(
     "SPARK_SUBMIT_OPTS",
-    "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m",
+    "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m -Xms1g -Xmn512m",
 )
 # Spark's JVM reads keys from the environment that it was started with.
 for _number in (1, 2, 3):
@@ -86,6 +87,15 @@ def _turn(item: pytest.Item) -> tuple[int, bool]:
     return place, not is_heavy
 
 
+# A query of tests reads a few rows: writing Java for it, and compiling that, takes longer than to
+# interpret it. Programs that tests start, and what is marked `compiled`, do as production does.
+_INTERPRETED = {
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+}
+_COMPILED = {"spark.sql.codegen.wholeStage": "true", "spark.sql.codegen.factoryMode": "FALLBACK"}
+
+
 @pytest.fixture(scope="session")
 def project() -> Path:
     """The project's root."""
@@ -101,12 +111,34 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         "spark.master": "local[2]",
         "spark.driver.memory": "2g",
         "spark.sql.shuffle.partitions": "2",
+        "spark.databricks.delta.snapshotPartitions": "1",
         "spark.sql.warehouse.dir": tmp_path_factory.mktemp("warehouse").as_uri(),
         "spark.ui.showConsoleProgress": "false",
     }
     session = spark_session(ROOT, "tidemill tests", "local", **settings)
+    _evaluate(session, _INTERPRETED)
     yield session
     session.stop()
+
+
+@pytest.fixture(autouse=True)
+def _compiled(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Have Spark compile its queries for a test that is marked so, in new sessions too."""
+    if request.node.get_closest_marker("compiled") is None:
+        yield
+        return
+    session = request.getfixturevalue("spark")
+    _evaluate(session, _COMPILED)
+    yield
+    _evaluate(session, _INTERPRETED)
+
+
+def _evaluate(session: SparkSession, settings: Mapping[str, str]) -> None:
+    """Have a session, and new ones beside it, evaluate queries so."""
+    defaults = session.sparkContext._jsc.sc().conf()
+    for name, value in settings.items():
+        session.conf.set(name, value)
+        defaults.set(name, value)
 
 
 @pytest.fixture

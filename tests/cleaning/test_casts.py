@@ -15,7 +15,7 @@ from pipelines.config.formats import SAMPLES
 from pipelines.errors import SchemaError, SettingsError
 from tests.cleaning import generated, oracle
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.compiled]
 AT = dt.datetime(2013, 1, 1)
 
 

@@ -12,7 +12,7 @@ from pipelines.encoding.kinds import Feature
 from pipelines.encoding.to_keras import raw_dtypes, to_keras
 from pipelines.encoding.to_sql import to_sql
 
-pytestmark = [pytest.mark.spark, pytest.mark.tensorflow]
+pytestmark = [pytest.mark.spark, pytest.mark.tensorflow, pytest.mark.compiled]
 
 SCHEMA = (
     "id int, d double, f float, n int, b boolean, m decimal(12,3), s string, day date, "

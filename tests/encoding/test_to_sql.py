@@ -13,7 +13,7 @@ from pipelines.encoding.spec import FeatureSpec
 from pipelines.encoding.to_sql import check_raw_columns, to_sql
 from pipelines.errors import FeatureError
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.compiled]
 
 X = {"column": "x", "raw_type": "double"}
 C = {"column": "c", "raw_type": "string"}

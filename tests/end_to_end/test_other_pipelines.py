@@ -14,7 +14,10 @@ from pipelines.registry.bundle import load_bundle
 from pipelines.runner import run_stage
 from pipelines.stages.catalog import STAGES
 
-pytestmark = [pytest.mark.spark, pytest.mark.tensorflow, pytest.mark.end_to_end]
+pytestmark = [
+    *(pytest.mark.spark, pytest.mark.compiled),
+    *(pytest.mark.tensorflow, pytest.mark.end_to_end),
+]
 
 
 def table(spark, lake, name):

@@ -23,6 +23,7 @@ from tests.integration.test_ingest import T0, Place
 
 pytestmark = [
     pytest.mark.spark,
+    pytest.mark.compiled,
     # pyarrow 14 makes pandas' times with a zone by a class that pandas 2.3 warns about.
     pytest.mark.filterwarnings("ignore:DatetimeTZBlock is deprecated:DeprecationWarning"),
 ]
