@@ -53,47 +53,57 @@ def promoted(spark, lake, features, bundle):
     make_champion(lake, candidate(lake, "flights_late"))
 
 
+def sales_pipeline(folder, lake, sql, **featurize):
+    """Return a pipeline whose features are a query over silver.sales (and silver.items)."""
+    from pipelines.config import Pipeline
+
+    (folder / "features.sql").write_text(sql)
+    sales = {"day": {"type": "date"}, "item": {}, "n": {"type": "int"}}
+    items = {"name": {}, "weight": {"type": "int"}}
+    pipeline = Pipeline.model_validate(
+        {
+            "name": "shop",
+            "landing": "landing",
+            "ingest": {
+                "sources": {
+                    "sales": {"path": "sales", "columns": list(sales)},
+                    "items": {"path": "items", "columns": list(items)},
+                }
+            },
+            "clean": {
+                "entities": {
+                    "sales": {"source": "sales", "key": ["day", "item"], "columns": sales},
+                    "items": {"source": "items", "key": "name", "columns": items},
+                }
+            },
+            "featurize": {
+                "table": "sales",
+                "sql": ["features.sql"],
+                "reads": {"silver.sales": "timestamp(day)"},
+                "key": ["item"],
+                "date": "day",
+                **featurize,
+            },
+            "normalize": {
+                "training_set": "sales_training",
+                "split": {"by": "hash"},
+                "features": {"n": {"kind": "numeric"}},
+            },
+            "train": {},
+            "promote": {"threshold": 0.5},
+            "score": {"model": "sales"},
+        }
+    )
+    return pipeline.model_copy(update={"folder": folder, "root": folder, "lake": lake.root})
+
+
 @pytest.fixture
 def featurizing(tmp_path, lake, spark):
     """A function that opens a run of a pipeline whose features are a query over one table."""
-    from pipelines.config import Pipeline
     from pipelines.runner import open_run
 
     def opened(sql, *, date=None, since=None, run_id=None):
-        (tmp_path / "features.sql").write_text(sql)
-        pipeline = Pipeline.model_validate(
-            {
-                "name": "shop",
-                "landing": "landing",
-                "ingest": {
-                    "sources": {"sales": {"path": "sales", "columns": ["day", "item", "n"]}}
-                },
-                "clean": {
-                    "entities": {
-                        "sales": {
-                            "source": "sales",
-                            "key": ["day", "item"],
-                            "columns": {"day": {"type": "date"}, "item": {}, "n": {"type": "int"}},
-                        }
-                    }
-                },
-                "featurize": {
-                    "table": "sales",
-                    "sql": ["features.sql"],
-                    "reads": {"silver.sales": "timestamp(day)"},
-                    "key": ["item"],
-                    "date": "day",
-                },
-                "normalize": {
-                    "training_set": "sales_training",
-                    "split": {"by": "hash"},
-                    "features": {"n": {"kind": "numeric"}},
-                },
-                "train": {},
-                "promote": {"threshold": 0.5},
-                "score": {"model": "sales"},
-            }
-        ).model_copy(update={"folder": tmp_path, "root": tmp_path, "lake": lake.root})
+        pipeline = sales_pipeline(tmp_path, lake, sql)
         return open_run(pipeline, date=date, since=since, run_id=run_id, spark=spark)
 
     return opened

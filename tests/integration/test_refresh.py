@@ -11,8 +11,8 @@ import pytest
 from chispa import assert_df_equality
 from delta.tables import DeltaTable
 
-from pipelines.config import Pipeline
 from pipelines.features.query import Span, SqlFile, Tables, run_sql
+from pipelines.lake.catalog import Lake
 from pipelines.lake.changes import FEED, switch_on_feed
 from pipelines.lake.merge import MergeBy, upsert
 from pipelines.lake.read import latest_version, read_at
@@ -20,6 +20,7 @@ from pipelines.lake.snapshot import take_snapshot
 from pipelines.lake.write import create_if_absent
 from pipelines.runner import open_run, run_stage
 from pipelines.stages import featurize
+from tests.integration.conftest import sales_pipeline
 
 pytestmark = pytest.mark.spark
 
@@ -50,55 +51,17 @@ class Shop:
 
     def __init__(self, spark, lake, folder):
         self.spark, self.lake, self.folder, self.told = spark, lake, folder, []
+
+    def make_tables(self):
+        spark, lake = self.spark, self.lake
         for name, schema in (("sales", "day date, item string, n int"), ("items", ITEM)):
             empty = spark.createDataFrame([], schema)
             create_if_absent(spark, lake, f"silver.{name}", empty.schema)
             empty.write.format("delta").mode("append").save(lake.path(f"silver.{name}"))
 
     def run(self, *, date=None, since=None, run_id=None, sql=SQL, sources=SOURCES):
-        (self.folder / "features.sql").write_text(sql)
-        pipeline = Pipeline.model_validate(
-            {
-                "name": "shop",
-                "landing": "landing",
-                "ingest": {
-                    "sources": {
-                        "sales": {"path": "sales", "columns": ["day", "item", "n"]},
-                        "items": {"path": "items", "columns": ["name", "weight"]},
-                    }
-                },
-                "clean": {
-                    "entities": {
-                        "sales": {
-                            "source": "sales",
-                            "key": ["day", "item"],
-                            "columns": {"day": {"type": "date"}, "item": {}, "n": {"type": "int"}},
-                        },
-                        "items": {
-                            "source": "items",
-                            "key": "name",
-                            "columns": {"name": {}, "weight": {"type": "int"}},
-                        },
-                    }
-                },
-                "featurize": {
-                    "table": "sales",
-                    "sql": ["features.sql"],
-                    "reads": {"silver.sales": "timestamp(day)", "silver.items": "timestamp(0)"},
-                    "sources": sources,
-                    "key": ["item"],
-                    "date": "day",
-                },
-                "normalize": {
-                    "training_set": "sales_training",
-                    "split": {"by": "hash"},
-                    "features": {"n": {"kind": "numeric"}},
-                },
-                "train": {},
-                "promote": {"threshold": 0.5},
-                "score": {"model": "sales"},
-            }
-        ).model_copy(update={"folder": self.folder, "root": self.folder, "lake": self.lake.root})
+        reads = {"silver.sales": "timestamp(day)", "silver.items": "timestamp(0)"}
+        pipeline = sales_pipeline(self.folder, self.lake, sql, reads=reads, sources=sources)
         self.told = []
         run = open_run(
             pipeline,
@@ -159,12 +122,32 @@ class Shop:
 ITEM = "name string, weight int"
 
 
-@pytest.fixture
-def shop(spark, lake, tmp_path):
-    shop = Shop(spark, lake, tmp_path)
+@pytest.fixture(scope="module")
+def prepared(spark, tmp_path_factory):
+    """Lakes to copy: with silver alone, and with gold made of it once."""
+    folder = tmp_path_factory.mktemp("refresh")
+    lakes = {name: Lake(str(folder / name)) for name in ("silver", "gold")}
+    shop = Shop(spark, lakes["silver"], folder)
+    shop.make_tables()
     shop.change("INSERT INTO {items} VALUES ('a', 1), ('b', 2)")
     shop.sell(*((day(n), item, n) for n in range(1, 13) for item in "ab"))
-    return shop
+    shutil.copytree(lakes["silver"].root, lakes["gold"].root)
+    Shop(spark, lakes["gold"], folder).run()
+    return lakes
+
+
+@pytest.fixture
+def shop(spark, lake, tmp_path, prepared):
+    """Twelve days of sales, of which nothing is made yet."""
+    shutil.copytree(prepared["silver"].root, lake.root)
+    return Shop(spark, lake, tmp_path)
+
+
+@pytest.fixture
+def made(spark, lake, tmp_path, prepared):
+    """Twelve days of sales, and gold of all of them."""
+    shutil.copytree(prepared["gold"].root, lake.root)
+    return Shop(spark, lake, tmp_path)
 
 
 def days_of(result):
@@ -202,28 +185,27 @@ def test_after_changes_of_every_kind_gold_equals_a_full_recompute(shop):
     shop.check()
 
 
-def test_only_the_days_that_a_change_touches_are_written(shop):
-    shop.run()
-    before = shop.files()
+def test_only_the_days_that_a_change_touches_are_written(made):
+    before = made.files()
     assert len(before) == 12
-    shop.sell((day(4), "a", 50))
-    result = shop.run()
+    made.sell((day(4), "a", 50))
+    result = made.run()
     assert days_of(result) == [("2024-01-04", "2024-01-06")]
-    changed = {name for name, file in shop.files().items() if before[name] != file}
+    changed = {name for name, file in made.files().items() if before[name] != file}
     assert changed == {"2024-01-04", "2024-01-05", "2024-01-06"}
-    shop.check()
+    made.check()
 
-    version = latest_version(shop.spark, shop.lake, "gold.sales")
-    idle = shop.run()
+    version = latest_version(made.spark, made.lake, "gold.sales")
+    idle = made.run()
     assert (idle.counts["rows_out"], idle.written) == (0, {"gold.sales": version})
     assert idle.details == {"note": "nothing that the features are made from has changed"}
 
     # A run of a day brings along what has changed before it, and nothing after it that is not made.
-    shop.sell((day(2), "b", 70), (day(13), "a", 1), (day(14), "a", 1))
-    result = shop.run(date=day(13))
+    made.sell((day(2), "b", 70), (day(13), "a", 1), (day(14), "a", 1))
+    result = made.run(date=day(13))
     assert days_of(result) == [("2024-01-02", "2024-01-04")]
     assert result.details["ranges"] == [["2024-01-02", "2024-01-04"], ["2024-01-13", "2024-01-13"]]
-    shop.check(13)
+    made.check(13)
 
 
 def test_late_rows_of_a_day_that_was_made_empty_are_made_while_the_table_has_no_rows_yet(shop):
@@ -233,25 +215,24 @@ def test_late_rows_of_a_day_that_was_made_empty_are_made_while_the_table_has_no_
     assert [row["n"] for row in shop.gold().collect()] == [50]
 
 
-def test_a_retry_reads_what_its_run_resolved_and_the_next_run_mends_what_it_put_back(shop):
-    shop.run()
-    shop.sell((day(5), "a", 50))
-    shop.run(run_id="one")
-    at_first = shop.gold().orderBy("day", "item").collect()
-    shop.sell((day(5), "a", 60))
-    shop.run(run_id="two")
-    again = shop.run(run_id="one")
+def test_a_retry_reads_what_its_run_resolved_and_the_next_run_mends_what_it_put_back(made):
+    made.sell((day(5), "a", 50))
+    made.run(run_id="one")
+    at_first = made.gold().orderBy("day", "item").collect()
+    made.sell((day(5), "a", 60))
+    made.run(run_id="two")
+    again = made.run(run_id="one")
     assert days_of(again) == [("2024-01-05", "2024-01-07")]
-    assert shop.gold().orderBy("day", "item").collect() == at_first
-    shop.run()
-    shop.check()
+    assert made.gold().orderBy("day", "item").collect() == at_first
+    made.run()
+    made.check()
 
 
 class Stopped(Exception):
     pass
 
 
-def test_two_runs_at_once_without_a_lock_lose_no_change(shop, monkeypatch):
+def test_two_runs_at_once_without_a_lock_lose_no_change(made, monkeypatch):
     """One writes a new day from older tables while the other one, which saw newer ones, computes.
 
     The newer run has not seen the new day, so it does not make it again. What has changed behind
@@ -270,75 +251,72 @@ def test_two_runs_at_once_without_a_lock_lose_no_change(shop, monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(featurize, "_look", stop)
             with pytest.raises(Stopped):
-                shop.run()
+                made.run()
         return seen[0]
 
     def run(day, seen):
         with monkeypatch.context() as patch:
             patch.setattr(featurize, "_look", lambda *_: seen)
-            shop.run(date=day)
+            made.run(date=day)
 
     def make_after_the_older_run(*given):
         monkeypatch.setattr(featurize, "_make", make)
         run(day(20), older)
         return make(*given)
 
-    shop.run()
-    shop.sell((day(20), "a", 1))
+    made.sell((day(20), "a", 1))
     older = what_a_run_sees()
-    shop.sell((day(20), "a", 2))
+    made.sell((day(20), "a", 2))
     newer = what_a_run_sees()
     monkeypatch.setattr(featurize, "_make", make_after_the_older_run)
     run(day(5), newer)
-    assert shop.gold().where("n = 1 AND day = DATE'2024-01-20'").count() == 1
-    shop.run()
-    shop.check()
+    assert made.gold().where("n = 1 AND day = DATE'2024-01-20'").count() == 1
+    made.run()
+    made.check()
 
 
-def test_where_the_feed_does_not_tell_all_days_are_made_again_and_it_is_said_why(shop, caplog):
+def test_where_the_feed_does_not_tell_all_days_are_made_again_and_it_is_said_why(made, caplog):
     def comes_up_to_date(why):
         caplog.clear()
-        result = shop.run(date=day(12))
+        result = made.run(date=day(12))
         assert f"all days are made again: {why}" in caplog.text
         assert result.details["since"] == "2024-01-01"
-        shop.check()
+        made.check()
 
-    shop.run()
-    shop.change(f"ALTER TABLE {{sales}} SET TBLPROPERTIES ('{FEED}' = 'false')")
-    shop.sell((day(3), "a", 30))
+    made.change(f"ALTER TABLE {{sales}} SET TBLPROPERTIES ('{FEED}' = 'false')")
+    made.sell((day(3), "a", 30))
     comes_up_to_date("silver.sales has no change feed from version 2 to 3: ")
 
-    assert switch_on_feed(shop.spark, shop.lake, "silver.sales")
-    assert not switch_on_feed(shop.spark, shop.lake, "silver.sales")
-    shop.run(date=day(12))
-    shop.change("UPDATE {sales} SET n = n + 1 WHERE day = DATE'2024-01-03'")
-    shutil.rmtree(shop.folder / "lake/silver/sales/_change_data")  # as a vacuum may
+    assert switch_on_feed(made.spark, made.lake, "silver.sales")
+    assert not switch_on_feed(made.spark, made.lake, "silver.sales")
+    made.run(date=day(12))
+    made.change("UPDATE {sales} SET n = n + 1 WHERE day = DATE'2024-01-03'")
+    shutil.rmtree(made.folder / "lake/silver/sales/_change_data")  # as a vacuum may
     comes_up_to_date("the change feed of silver.sales can't be read: ")
 
-    DeltaTable.forPath(shop.spark, shop.lake.path("gold.sales")).restoreToVersion(1)
+    DeltaTable.forPath(made.spark, made.lake.path("gold.sales")).restoreToVersion(1)
     comes_up_to_date(
         "it is not known what they were made from, as version 5 (RESTORE) of gold.sales does not"
     )
 
-    old = [tuple(row) for row in shop.silver().collect()]
-    shutil.rmtree(shop.lake.path("silver.sales"))
-    Shop(shop.spark, shop.lake, shop.folder)
-    shop.sell(*old, (day(3), "c", 30))
+    old = [tuple(row) for row in made.silver().collect()]
+    shutil.rmtree(made.lake.path("silver.sales"))
+    made.make_tables()
+    made.sell(*old, (day(3), "c", 30))
     comes_up_to_date("silver.sales was made anew")
 
 
-def test_other_queries_and_changes_that_touch_any_day_make_all_days_again(shop, caplog):
-    shop.run()
-    shop.run(sql=SQL.replace("sum(p.n)", "sum(p.n + 0)"))
+def test_other_queries_and_changes_that_touch_any_day_make_all_days_again(made, caplog):
+    made.run(sql=SQL.replace("sum(p.n)", "sum(p.n + 0)"))
     assert "all days are made again: settings, queries or code of `featurize`" in caplog.text
     sources = {**SOURCES, "silver.items": "all"}
-    shop.run(sources=sources)
-    assert "nothing" in shop.run(sources=sources).details["note"]
+    made.run(sources=sources)
+    assert "nothing" in made.run(sources=sources).details["note"]
     caplog.clear()
-    shop.change("UPDATE {items} SET weight = 7")
-    shop.run(sources=sources)
+    made.change("UPDATE {items} SET weight = 7")
+    made.run(sources=sources)
     assert "again: silver.items has changed, which may touch any day" in caplog.text
-    shop.check()
-    shop.change("INSERT INTO {sales} VALUES (NULL, 'a', 1)")
-    shop.run(sources=sources)
+    made.check()
+    made.change("INSERT INTO {sales} VALUES (NULL, 'a', 1)")
+    made.run(sources=sources)
     assert "again: silver.sales has changed, which may touch any day" in caplog.text
