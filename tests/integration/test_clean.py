@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import shutil
+from copy import copy
 from dataclasses import replace
 
 import pytest
@@ -40,6 +41,12 @@ class Workshop:
         self.spark, self.lake = spark, lake
         self._batch = 0
         self.privacy = Privacy()
+
+    def on(self, lake):
+        """Return it as it is now, on a copy of its lake."""
+        other = copy(self)
+        other.lake = lake
+        return other
 
     def pipeline(self, *, delivery="upsert", others=None, zone="UTC", **entity):
         """Return the pipeline with the entity's settings."""
