@@ -64,7 +64,7 @@ def parts(reports: Path, slow: bool) -> list[Part]:
         Part("lint", ("ruff", "check", ".")),
         Part("format", ("ruff", "format", "--check", ".")),
         Part("layers", ("lint-imports", "--no-logo")),
-        Part("types", ("mypy",)),
+        Part("types", ("mypy",), in_background=True),
         Part(
             "DAGs",
             (
