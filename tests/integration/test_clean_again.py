@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 
 import pytest
 
@@ -31,10 +32,26 @@ def shop(spark, lake):
     return Workshop(spark, lake)
 
 
+@pytest.fixture(scope="module")
+def first_made(spark, tmp_path_factory):
+    """A shop whose lake is there to be copied: two days, cleaned with the usual settings."""
+    shop = Workshop(spark, Lake(str(tmp_path_factory.mktemp("first") / "lake")))
+    deliver_and_run(shop)
+    return shop
+
+
 @pytest.fixture
-def other(spark, tmp_path):
-    """A lake in which the settings were right from the beginning."""
-    return Workshop(spark, Lake(str(tmp_path / "other")))
+def two_days(first_made, lake):
+    shutil.copytree(first_made.lake.root, lake.root)
+    return first_made.on(lake)
+
+
+@pytest.fixture(scope="module")
+def right(spark, tmp_path_factory):
+    """The tables of a lake in which the settings were right from the beginning."""
+    shop = Workshop(spark, Lake(str(tmp_path_factory.mktemp("right") / "lake")))
+    deliver_and_run(shop, columns=GERMAN)
+    return tables(shop)
 
 
 def deliver_and_run(shop, **settings):
@@ -52,52 +69,48 @@ def tables(shop):
     return found
 
 
-def test_changed_settings_are_said_and_again_makes_the_tables_they_would_have_made(shop, other):
-    deliver_and_run(shop)
-    assert shop.silver() == {(1, 1.5), (3, 3.0), (4, 4.0)}
-    result = shop.run(columns=GERMAN)
+def test_changed_settings_are_said_and_again_makes_the_tables_they_would_have_made(two_days, right):
+    assert two_days.silver() == {(1, 1.5), (3, 3.0), (4, 4.0)}
+    result = two_days.run(columns=GERMAN)
     assert went(result) == {}
     assert result.details["notes"] == [
         "silver.readings and quarantine.readings hold rows that were made with other settings than "
         "today's: they stay as they are. `tidemill clean shop --again --entity readings` makes "
         "both anew from bronze"
     ]
-    result = shop.run(columns=GERMAN, again=AGAIN)
+    result = two_days.run(columns=GERMAN, again=AGAIN)
     assert went(result) == {"rows_in": 6, "inserted": 4, "superseded": 1, "quarantined": 1}
     assert result.details["notes"] == []
-    deliver_and_run(other, columns=GERMAN)
-    assert tables(shop) == tables(other)
-    once = tables(shop)
-    assert went(shop.run(columns=GERMAN, again=AGAIN))["inserted"] == 4
-    assert tables(shop) == once
-    shop.deliver([("1", "9")], "3.csv", DAY3)
-    result = shop.run(columns=GERMAN)
+    assert tables(two_days) == right
+    once = tables(two_days)
+    assert went(two_days.run(columns=GERMAN, again=AGAIN))["inserted"] == 4
+    assert tables(two_days) == once
+    two_days.deliver([("1", "9")], "3.csv", DAY3)
+    result = two_days.run(columns=GERMAN)
     assert (went(result), result.details["notes"]) == ({"rows_in": 1, "updated": 1}, [])
 
 
-def test_rows_of_two_settings_are_told_of_until_all_are_made_anew(shop):
-    deliver_and_run(shop)
-    shop.deliver([("5", "-")], "3.csv", DAY3)
-    assert len(shop.run(columns=GERMAN).details["notes"]) == 2, "and that v is null in all rows"
-    assert len(shop.run(columns=GERMAN).details["notes"]) == 1
-    assert len(shop.run().details["notes"]) == 1, "nor are they all of the former settings"
-    place = shop.lake.state("shop", "clean", "readings")
-    older = files.read_text(shop.spark, place).replace("made_with", "of_another_release")
-    files.write_text(shop.spark, place, older)
-    (note,) = shop.run().details["notes"]
+def test_rows_of_two_settings_are_told_of_until_all_are_made_anew(two_days):
+    two_days.deliver([("5", "-")], "3.csv", DAY3)
+    assert len(two_days.run(columns=GERMAN).details["notes"]) == 2, "and that v is null in all rows"
+    assert len(two_days.run(columns=GERMAN).details["notes"]) == 1
+    assert len(two_days.run().details["notes"]) == 1, "nor are they all of the former settings"
+    place = two_days.lake.state("shop", "clean", "readings")
+    older = files.read_text(two_days.spark, place).replace("made_with", "of_another_release")
+    files.write_text(two_days.spark, place, older)
+    (note,) = two_days.run().details["notes"]
     assert "made by an older release, whose casts let more through" in note
 
 
-def test_again_gives_the_table_other_columns(shop):
-    deliver_and_run(shop)
+def test_again_gives_the_table_other_columns(two_days):
     columns = {"id": {"type": "int"}, "v": {}}
-    shop.deliver([("1", "9")], "3.csv", DAY3)
+    two_days.deliver([("1", "9")], "3.csv", DAY3)
     with pytest.raises(SchemaError, match="`tidemill clean shop --again --entity readings` makes"):
-        shop.run(columns=columns)
-    shop.run(columns=columns, again=AGAIN)
-    assert shop.silver() == {(1, "9"), (2, "-"), (3, "-"), (4, "4")}
+        two_days.run(columns=columns)
+    two_days.run(columns=columns, again=AGAIN)
+    assert two_days.silver() == {(1, "9"), (2, "-"), (3, "-"), (4, "4")}
     with pytest.raises(UsageError, match=r"--entity reading: shop has no such entity.*'readings'"):
-        shop.run(again=("reading",))
+        two_days.run(again=("reading",))
 
 
 @pytest.mark.parametrize(
@@ -118,11 +131,9 @@ def test_again_ends_as_one_delivery_after_the_other(shop, settings):
 
 
 def test_a_kill_between_the_tables_leaves_whole_ones_and_a_repeated_run_ends_well(
-    shop, other, monkeypatch
+    two_days, right, monkeypatch
 ):
-    deliver_and_run(other, columns=GERMAN)
-    deliver_and_run(shop)
-    before = tables(shop)
+    before = tables(two_days)
     whole, left = store.replace_all, [1]
 
     def dying(*args, **more):
@@ -133,23 +144,22 @@ def test_a_kill_between_the_tables_leaves_whole_ones_and_a_repeated_run_ends_wel
 
     monkeypatch.setattr(store, "replace_all", dying)
     with pytest.raises(KeyboardInterrupt):
-        shop.run(columns=GERMAN, again=AGAIN, run_id="same")
-    assert tables(shop)[0] == before[0], "silver is the one of before, whole"
-    assert tables(shop)[1] == tables(other)[1]
+        two_days.run(columns=GERMAN, again=AGAIN, run_id="same")
+    assert tables(two_days)[0] == before[0], "silver is the one of before, whole"
+    assert tables(two_days)[1] == right[1]
     monkeypatch.undo()
-    assert len(shop.run(columns=GERMAN).details["notes"]) == 1, "it is not done"
-    shop.run(columns=GERMAN, again=AGAIN, run_id="same")
-    assert tables(shop) == tables(other)
-    assert shop.run(columns=GERMAN).details["notes"] == []
+    assert len(two_days.run(columns=GERMAN).details["notes"]) == 1, "it is not done"
+    two_days.run(columns=GERMAN, again=AGAIN, run_id="same")
+    assert tables(two_days) == right
+    assert two_days.run(columns=GERMAN).details["notes"] == []
 
 
-def test_who_was_erased_stays_erased_and_marks_act_again(shop):
-    deliver_and_run(shop)
-    run = Run(shop.pipeline(columns=GERMAN), shop.spark, shop.lake, "erase")
+def test_who_was_erased_stays_erased_and_marks_act_again(two_days):
+    run = Run(two_days.pipeline(columns=GERMAN), two_days.spark, two_days.lake, "erase")
     erase(run, ["id=3"])
-    shop.privacy = Privacy.model_validate({"sources": {"readings": {"v": "drop"}}})
-    shop.run(columns={"id": {"type": "int"}, "v": {}}, again=AGAIN)
-    assert shop.silver() == {(1, None), (2, None), (4, None)}
+    two_days.privacy = Privacy.model_validate({"sources": {"readings": {"v": "drop"}}})
+    two_days.run(columns={"id": {"type": "int"}, "v": {}}, again=AGAIN)
+    assert two_days.silver() == {(1, None), (2, None), (4, None)}
 
 
 def shop_pipeline(folder, lake, null):
