@@ -40,6 +40,8 @@ class ModelFacts:
     """Mean prediction and observed rate, of a yes or no."""
     doubts: list[str] = field(default_factory=list)
     """What speaks against using it."""
+    threshold: str = ""
+    """From which chance on it says yes, and what that does."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def _table(lake: Lake, table: Table) -> TableFacts | None:
 
 def _model(pipeline: Pipeline, lake: Lake) -> ModelFacts | None:
     from pipelines.registry.bundle import load_bundle
-    from pipelines.registry.calibration import doubts, of_test_split
+    from pipelines.registry.calibration import doubts, of_test_split, threshold_in_words
     from pipelines.registry.champion import find_champion
     from pipelines.registry.store import is_made
 
@@ -120,6 +122,7 @@ def _model(pipeline: Pipeline, lake: Lake) -> ModelFacts | None:
         constant,
         f"predicted rate {rates.predicted:.4f}, observed {rates.observed:.4f}" if rates else "",
         doubts(metrics, constant, bundle.evaluation),
+        threshold_in_words(kept) if (kept := bundle.evaluation.get("threshold")) else "",
     )
 
 
@@ -148,7 +151,8 @@ def show(summary: Summary, console: Console) -> None:
     if model is not None:
         title = f"{model.name} version {model.version} on the test split"
         _print_table(title, _metrics_table(model, console), console)
-        said = [model.rates, *(f"DOUBT: {one}" for one in model.doubts)]
+        at = f"threshold {model.threshold}" if model.threshold else ""
+        said = [model.rates, at, *(f"DOUBT: {one}" for one in model.doubts)]
         for line in filter(None, said):
             console.print(line, highlight=False, soft_wrap=True, markup=False)
     console.print()

@@ -178,7 +178,7 @@ def test_validate_warns_of_settings_that_fight_each_other(tidemill):
     assert result.exit_code == 0
     lines = result.output.splitlines()
     assert lines[0].startswith("flights: warning: `train.class_weights` makes the model say other")
-    assert lines[0].endswith("lower `score.decision_threshold` instead.")
+    assert lines[0].endswith("lower `score.threshold` instead.")
     assert lines[-1].endswith("ok")
 
 

@@ -31,6 +31,7 @@ def serve(
     ] = None,
 ) -> None:
     """Answer requests with the champion: raw values in, predictions out."""
+    from pipelines.config.threshold import in_training
     from pipelines.errors import UsageError
 
     set_up_logging(is_watched=False)
@@ -52,7 +53,7 @@ def serve(
     from pipelines.serving.models import Champion
     from pipelines.serving.predictor import Predictor
 
-    threshold = settings.score.decision_threshold
+    threshold = in_training(settings.score.threshold)
     held = Champion(
         lambda: champion(place, settings.score.model),
         lambda model: Predictor(load_bundle(model.bundle), threshold),

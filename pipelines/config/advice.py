@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pipelines.config.pipeline import Pipeline
+from pipelines.config.threshold import DEFAULT, in_words, plain
 
 
 def contradictions(pipeline: Pipeline) -> list[str]:
@@ -34,7 +35,7 @@ def _class_weights(pipeline: Pipeline) -> Iterator[str]:
             f"{' and '.join(judges)} judge it by log loss, which is about rates: a good model may "
             "be refused after its training. Set `promote.metric: roc_auc` and "
             "`promote.beat_constant: false`, or leave `class_weights` out and lower "
-            "`score.decision_threshold` instead"
+            "`score.threshold` instead"
         )
     if train.early_stopping is not None and train.early_stopping.monitor == "val_loss":
         other = "val_roc_auc" if train.task == "binary" else "val_accuracy"
@@ -62,9 +63,9 @@ def _losses(pipeline: Pipeline) -> Iterator[str]:
 
 
 def _threshold(pipeline: Pipeline) -> Iterator[str]:
-    threshold, task = pipeline.score.decision_threshold, pipeline.train.task
-    if threshold != 0.5 and task != "binary":
+    threshold, task = pipeline.score.threshold, pipeline.train.task
+    if threshold != DEFAULT and task != "binary":
         yield (
-            f"`score.decision_threshold: {threshold}` does nothing with `train.loss: "
+            f"`score.threshold: {in_words(plain(threshold))}` does nothing with `train.loss: "
             f"{pipeline.train.loss}`: only a yes or no has one. Leave it out"
         )

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field, model_validator
 
 from pipelines.config.names import TableName
+from pipelines.config.threshold import DEFAULT, Threshold
 from pipelines.settings import Settings
 
 PREDICTION_COLUMNS = (
-    *("scoring_date", "prediction", "predicted_class", "probabilities", "model_name"),
-    *("model_version", "feature_table_version", "run_id", "scored_at"),
+    *("scoring_date", "prediction", "predicted_class", "predicted_label", "probabilities"),
+    *("model_name", "model_version", "feature_table_version", "run_id", "scored_at"),
 )
 """Columns of `predictions.<model>` beside key and date of the feature row."""
 
@@ -21,10 +24,25 @@ class Score(Settings):
     """Registered name of the model, and of its predictions table."""
     batch_size: int = Field(8192, ge=1)
     """Rows given to the model at once; smaller where rows are large (images are decoded then)."""
-    decision_threshold: float = Field(0.5, gt=0, lt=1)
-    """Probability from which a row counts as positive, where the label is yes or no. `train` keeps
-    it in the bundle: validation and test metrics, gate, `score` and `monitor` all go by that one,
-    so that what was judged is what is used. A changed one takes effect with the next training."""
+    threshold: Threshold = DEFAULT
+    """Probability from which a row counts as a yes, where the label is yes or no: a number, or what
+    `train` chooses one by on the validation split. `f1` makes precision and recall both large,
+    `youden` the gap of true and false positive rate; or `{precision: 0.8}`, `{recall: 0.8}`,
+    `{costs: {false_positive: 1, false_negative: 5}}`. `train` keeps the number in the bundle: test
+    metrics, gate, `score`, the service and `monitor` all go by it, so that what was judged is what
+    is used. A changed setting takes effect with the next training."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _older_name(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or "decision_threshold" not in data:
+            return data
+        if "threshold" in data:
+            raise ValueError(
+                "`score.decision_threshold` is the older name of `score.threshold`; give one of "
+                "the two"
+            )
+        return {"threshold" if k == "decision_threshold" else k: v for k, v in data.items()}
 
 
 class Drift(Settings):

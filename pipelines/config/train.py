@@ -25,7 +25,7 @@ from pipelines.settings import Settings
 
 _NOT_SEARCHED = (
     # These would change what trials are judged by ...
-    *("search", "folds", "loss", "classes", "huber_delta", "class_weights"),
+    *("search", "folds", "loss", "classes", "class_names", "huber_delta", "class_weights"),
     # ... and these leave the model as it is.
     *("ranks", "max_restarts", "rank_wait", "hang_timeout", "resources", "checkpoint_steps"),
 )
@@ -63,6 +63,9 @@ class Train(Settings):
     the number of a class, from 0; `mse`, `mae`, `huber`: any number."""
     classes: int | None = Field(None, ge=2)
     """Number of classes, for `categorical_crossentropy` alone: labels are 0 .. classes - 1."""
+    class_names: tuple[str, ...] | None = None
+    """What people call the classes, from 0: `[on time, late]`. Predictions have them as
+    `predicted_label`; without names that is the class's number as a text."""
     huber_delta: float = Field(1.0, gt=0)
     """Of `huber`: error up to which it is squared, and beyond which it is taken as it is."""
     class_weights: Literal["balanced"] | dict[int, float] | None = None
@@ -141,6 +144,23 @@ class Train(Settings):
             raise ValueError(
                 f"`train.early_stopping.monitor: {watched}` does not exist with "
                 f"`train.loss: {self.loss}`; expected one of {', '.join(MONITORS[self.task])}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _each_class_has_a_name(self) -> Train:
+        names = self.class_names
+        if names is None:
+            return self
+        if self.task == "number":
+            raise ValueError(
+                f"`train.class_names` needs classes; received `train.loss: {self.loss}`"
+            )
+        expected = self.classes or 2
+        if len(names) != expected or len(set(names)) < expected or not all(names):
+            raise ValueError(
+                f"`train.class_names: {list(names)}` must be {expected} different names, one a "
+                "class from 0 on"
             )
         return self
 

@@ -84,6 +84,20 @@ def calibration(bins: Sequence[Mapping[str, float]]) -> str:
     return _svg(figure)
 
 
+def threshold(kept: Mapping[str, Any]) -> str:
+    """Precision, recall and share of the rows called yes by threshold, and the one chosen."""
+    figure = _figure(4.2)
+    axes = _axes(figure, "Threshold, on the validation split", "threshold", "")
+    places = [point["threshold"] for point in kept["curve"]]
+    for name, colour in (("precision", _TRAIN), ("recall", _OTHER), ("share", _GREY)):
+        label = "called yes" if name == "share" else name
+        axes.plot(places, [point[name] for point in kept["curve"]], color=colour, label=label)
+    axes.axvline(kept["value"], color="black", linestyle="--", linewidth=1)
+    axes.set_ylim(0, 1.02)
+    axes.legend(frameon=False, fontsize=8)
+    return _svg(figure)
+
+
 def confusion(counts: Sequence[Sequence[int]]) -> str:
     """Rows by class and predicted class; shades are shares of a class's rows."""
     figure = _figure(4.2)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.config.losses import ABOUT, ALL_METRICS
 from pipelines.monitoring import plots
-from pipelines.registry.calibration import loss_metric
+from pipelines.registry.calibration import loss_metric, threshold_in_words
 
 if TYPE_CHECKING:
     from pipelines.config.score import Drift
@@ -62,6 +62,9 @@ class Report:
             num_labelled=self.overall.num_labelled,
             cards=self._cards(),
             metrics=self._metrics(),
+            threshold=threshold_in_words(kept)
+            if (kept := self.evaluation.get("threshold"))
+            else "",
             plots=self._plots(),
             drifts=self.drifts,
             without_drift=", ".join(self.without_drift),
@@ -116,12 +119,23 @@ class Report:
     def _judged(self, area: float | None) -> dict[str, str]:
         """Return the pictures of the test split: what there is depends on the kind of label."""
         if "confusion" in self.evaluation:
-            return {"roc": plots.confusion(self.evaluation["confusion"]), "calibration": ""}
+            return {
+                "roc": plots.confusion(self.evaluation["confusion"]),
+                "calibration": "",
+                "threshold": "",
+            }
         if "scatter" in self.evaluation:
-            return {"roc": plots.scatter(self.evaluation["scatter"]), "calibration": ""}
+            return {
+                "roc": plots.scatter(self.evaluation["scatter"]),
+                "calibration": "",
+                "threshold": "",
+            }
         return {
             "roc": plots.roc_curve(self.evaluation.get("roc", []), area),
             "calibration": plots.calibration(self.evaluation.get("calibration", [])),
+            "threshold": plots.threshold(kept)
+            if (kept := self.evaluation.get("threshold"))
+            else "",
         }
 
 

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipelines.config.losses import Task, task_of
 from pipelines.errors import BundleError
 from pipelines.lake.folder import Folder
 from pipelines.own_code import OwnCode, using
@@ -47,7 +48,8 @@ class Bundle:
     (name to version), `training_set` (which of them), `code`, `packages`, `seed`, `metrics` (test
     split), `constant_metrics`, `settings` (of `train`, as trained with), `asked` (as given),
     `inputs` (name, dtype, kind, cardinality), `split` (of `normalize`), `created_at`,
-    `decision_threshold` (from which a probability counts as a yes, in the metrics as in scoring);
+    `decision_threshold` (from which a probability counts as a yes, in the metrics as in scoring),
+    `asked_threshold` (the setting that it came from);
     `folds` and `search` where the settings were judged by them.
     """
 
@@ -61,7 +63,7 @@ class Bundle:
     """`metrics`, `constant`, `num_rows`, `guess` (what a constant guess says); of a yes or no `roc`
     (list of [false, true positive rate]) and `calibration` (list of {"predicted", "observed",
     "num_rows"}), of classes `confusion` (rows by class and predicted class), of numbers `scatter`
-    (list of [label, value])."""
+    (list of [label, value]). Of a yes or no also `threshold`: see `training.threshold.choose`."""
     snapshots: dict[str, Any] = field(default_factory=dict)
     """Split name to the snapshot's JSON value."""
     code: OwnCode | None = None
@@ -82,6 +84,25 @@ class Bundle:
         """Probability from which it says yes; None in bundles of releases that kept none."""
         found = self.manifest.get("decision_threshold")
         return None if found is None else float(found)
+
+    @property
+    def asked_threshold(self) -> Any:
+        """What the threshold was asked for by, as plain JSON; None in bundles that kept none."""
+        return self.manifest.get("asked_threshold", self.decision_threshold)
+
+    @property
+    def task(self) -> Task:
+        """What the model says of a row."""
+        return task_of(self.manifest.get("settings", {}).get("loss", "binary_crossentropy"))
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """What people call the classes, from 0; None where it says a number."""
+        if self.task == "number":
+            return None
+        settings = self.manifest.get("settings", {})
+        found = settings.get("class_names") or range(settings.get("classes") or 2)
+        return tuple(map(str, found))
 
     def load_model(self) -> keras.Model:
         """Return the Keras model: a dict of inputs by name, each (rows, *shape) -> (rows, outputs).

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipelines.config.losses import Task
+from pipelines.config.threshold import in_words
 
 FAR_APART = 0.5
 """Share of the larger rate from which a gap is worth a word."""
@@ -108,7 +109,7 @@ def loss_metric(metrics: Mapping[str, float]) -> str:
 def doubts(
     metrics: Mapping[str, float], constant: Mapping[str, float], evaluation: Mapping[str, Any]
 ) -> list[str]:
-    """Return what speaks against using a model at all, by its test split."""
+    """Return what speaks against using a model at all, by the rows it is judged on."""
     found = []
     metric = loss_metric(metrics)
     mine, guess = metrics.get(metric), constant.get(metric)
@@ -119,6 +120,12 @@ def doubts(
         found.append(
             f"it predicts a rate of {rates.predicted:.4g} where {rates.observed:.4g} was observed "
             f"({rates.num_rows:,} rows)"
+        )
+    kept = evaluation.get("threshold", {})
+    if "unmet" in kept:
+        found.append(
+            f"its threshold of {kept['value']:.4g} is not what was asked for "
+            f"({in_words(kept['asked'])}): {kept['unmet']}"
         )
     return found
 
@@ -131,6 +138,20 @@ def _is_certain(evaluation: Mapping[str, Any]) -> bool:
     return float(margin["mean"]) > SURELY * float(margin["error"])
 
 
+def threshold_in_words(kept: Mapping[str, Any]) -> str:
+    """Say which threshold a bundle's evaluation tells of, what it was chosen by, and what it does.
+
+    `kept` is what `training.threshold.choose` gives.
+    """
+    at, asked = kept["at"], in_words(kept["asked"])
+    by = "" if asked == str(kept["value"]) else f", by `{asked}`"
+    return (
+        f"{kept['value']:.6g}{by}: on the validation split {100 * at['share']:.1f} % are called "
+        f"yes, precision {at['precision']:.4f}, recall {at['recall']:.4f}"
+        + (f" ({kept['unmet']})" if "unmet" in kept else "")
+    )
+
+
 def class_weight_cause(settings: Mapping[str, Any], reasons: Sequence[str]) -> str | None:
     """Return what weighted classes have to do with a refusal by log loss or calibration."""
     if not settings.get("class_weights") or not any(
@@ -140,6 +161,6 @@ def class_weight_cause(settings: Mapping[str, Any], reasons: Sequence[str]) -> s
     return (
         f"Probable cause: `train.class_weights: {settings['class_weights']}` makes the model say "
         "other rates than those observed, and log loss judges rates. Either leave `class_weights` "
-        "out and lower `score.decision_threshold`, or judge by order alone: "
+        "out and lower `score.threshold`, or judge by order alone: "
         "`promote.metric: roc_auc` with `promote.beat_constant: false`."
     )

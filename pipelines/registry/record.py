@@ -25,8 +25,8 @@ def manifest(
     """Return a bundle's manifest; `found` holds what only the training knows.
 
     That is `inputs`, `training_set`, `num_rows` by split, `metrics`, `constant_metrics`,
-    `training`, `settings` (those it was trained with) and `asked` (those given, with the search),
-    and `folds` and `search` where there are any.
+    `decision_threshold` with `asked_threshold`, `training`, `settings` (those it was trained with)
+    and `asked` (those given, with the search), and `folds` and `search` where there are any.
     """
     return {
         "pipeline": pipeline.name,
@@ -38,7 +38,6 @@ def manifest(
         "packages": packages(),
         "split": pipeline.normalize.split.model_dump(mode="json"),
         "seed": pipeline.train.seed,
-        "decision_threshold": pipeline.score.decision_threshold,
         **found,
     }
 

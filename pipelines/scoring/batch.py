@@ -75,12 +75,14 @@ def prediction_rows(
     threshold: float,
     provenance: Provenance,
     task: Task = "binary",
+    names: Sequence[str] | None = None,
 ) -> DataFrame:
     """Return rows of `predictions.<model>` from what `predict` gives.
 
     Binary models fill `prediction` (probability of class 1) and `predicted_class`; models of more
     classes `predicted_class` (the likeliest, the first of equals), `prediction` (its probability)
-    and `probabilities`; models of a number `prediction` alone.
+    and `probabilities`; models of a number `prediction` alone. `predicted_label` is what `names`,
+    from class 0 on, call the predicted class.
     """
     outputs = F.col(OUTPUTS)
     prediction = F.array_max(outputs) if task == "classes" else F.get(outputs, F.lit(0))
@@ -90,6 +92,9 @@ def prediction_rows(
         predicted_class = (F.array_position(outputs, F.array_max(outputs)) - 1).cast("int")
     else:
         predicted_class = F.lit(None).cast("int")
+    label = F.lit(None).cast("string")
+    if names is not None and task != "number":
+        label = F.get(F.array(*map(F.lit, names)), predicted_class)
     probabilities = outputs if task == "classes" else F.lit(None).cast("array<double>")
     others = [name for name in dict.fromkeys([*key, date]) if name != "scoring_date"]
     return scored.select(
@@ -97,6 +102,7 @@ def prediction_rows(
         F.col(date).alias("scoring_date"),
         prediction.alias("prediction"),
         predicted_class.alias("predicted_class"),
+        label.alias("predicted_label"),
         probabilities.alias("probabilities"),
         F.lit(provenance.model_name).alias("model_name"),
         F.lit(provenance.model_version).cast("int").alias("model_version"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pipelines.config.threshold import in_training, in_words, plain
+
 if TYPE_CHECKING:
     from pipelines.registry.bundle import Bundle
     from pipelines.run import Run
@@ -12,15 +14,18 @@ if TYPE_CHECKING:
 def threshold_of(run: Run, bundle: Bundle) -> float:
     """Return the threshold that the model was judged by, or the setting's if unknown."""
     kept = bundle.decision_threshold
-    return run.pipeline.score.decision_threshold if kept is None else kept
+    return in_training(run.pipeline.score.threshold) if kept is None else kept
 
 
 def says_another(run: Run, bundle: Bundle) -> list[str]:
     """Say where the setting is another one: it takes effect with the next training."""
-    asked, kept = run.pipeline.score.decision_threshold, threshold_of(run, bundle)
-    if kept == asked:
+    asked, then = plain(run.pipeline.score.threshold), bundle.asked_threshold
+    kept = threshold_of(run, bundle)
+    if asked == (kept if then is None else then):
         return []
+    by = "" if then in (None, kept) else f" (by `{in_words(then)}`)"
+    wanted = in_words(asked)
     return [
-        f"`score.decision_threshold` is {asked}; the model of run {bundle.run_id} was trained and "
-        f"judged with {kept}, and says yes by that. Train again for {asked} to take effect"
+        f"`score.threshold` is {wanted}; the model of run {bundle.run_id} was trained and judged "
+        f"with {kept:g}{by}, and says yes by that. Train again for {wanted} to take effect"
     ]

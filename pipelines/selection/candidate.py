@@ -6,10 +6,12 @@ import functools
 import json
 from typing import TYPE_CHECKING, Any
 
+from pipelines.config.threshold import in_training, plain
 from pipelines.errors import TrainingError
 from pipelines.own_code import own_code
 from pipelines.ranks import launcher
 from pipelines.registry.bundle import Bundle
+from pipelines.registry.calibration import threshold_in_words
 from pipelines.registry.record import manifest, record_trial
 from pipelines.run import Run, Stopwatch
 from pipelines.selection.search import search
@@ -41,12 +43,17 @@ def train_candidate(run: Run, opened: OpenedLake) -> Bundle:
     settings, judged = _choose(run, whole, fold_data(run, opened))
     work = whole.work(alone(settings), run.lake.training(run.pipeline.name, run.run_id))
     trained = _launch(run, work)
+    threshold = trained.evaluation.get("threshold", {})
+    if threshold:
+        run.progress({"event": "note", "text": f"threshold: {threshold_in_words(threshold)}"})
     found = {
         "training_set": str(run.tables.training_set),
         "inputs": [one.model_dump(mode="json") for one in spec.inputs],
         "num_rows": whole.num_rows,
         "metrics": trained.evaluation["metrics"],
         "constant_metrics": trained.evaluation["constant"],
+        "decision_threshold": threshold.get("value", in_training(run.pipeline.score.threshold)),
+        "asked_threshold": plain(run.pipeline.score.threshold),
         "training": {**trained.facts, "seconds": watch.seconds},
         "settings": settings.model_dump(mode="json"),
         "asked": asked.model_dump(mode="json"),
@@ -107,8 +114,8 @@ def check_same(run: Run, bundle: Bundle, opened: OpenedLake) -> None:
     differing = [f"train.{key}" for key in now if now[key] != then.get(key)]
     changed = bundle.code.differing(code) if bundle.code else []
     differing += [f"the code of train.model in {name}" for name in changed]
-    if bundle.decision_threshold not in (None, run.pipeline.score.decision_threshold):
-        differing.append("score.decision_threshold")
+    if bundle.asked_threshold not in (None, plain(run.pipeline.score.threshold)):
+        differing.append("score.threshold")
     if differing or bundle.tables != opened.versions:
         raise TrainingError(
             f"run {run.run_id} has trained before with other settings or tables: "

@@ -93,7 +93,7 @@ def _data(
     trained_on: str = "train",
 ) -> Data:
     counts = _class_counts(run, opened, table, trained_on)
-    threshold = run.pipeline.score.decision_threshold
+    threshold = run.pipeline.score.threshold
     return Data(what, snapshots, spec.inputs, dict(opened.versions), counts, threshold)
 
 

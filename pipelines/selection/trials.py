@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from pipelines.config.threshold import DEFAULT, Threshold
 from pipelines.config.train import Train
 from pipelines.encoding.kind import ModelInput
 from pipelines.errors import NotFiniteLoss, SettingsError
@@ -44,8 +45,8 @@ class Data:
     versions: Mapping[str, int]
     class_counts: Mapping[int, int] = field(default_factory=dict)
     """Rows of each class in the training split, where `train.class_weights` asks for them."""
-    threshold: float = 0.5
-    """Probability from which a row counts as a yes."""
+    threshold: Threshold = DEFAULT
+    """Probability from which a row counts as a yes, or what it is chosen by."""
 
     @property
     def num_rows(self) -> dict[str, int]:

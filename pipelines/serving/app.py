@@ -230,6 +230,7 @@ class _Service:
         outputs = [{"name": "prediction", "datatype": "FP64", "shape": [-1]}]
         if served.predictor.task != "number":
             outputs.append({"name": "predicted_class", "datatype": "INT64", "shape": [-1]})
+            outputs.append({"name": "predicted_label", "datatype": "BYTES", "shape": [-1]})
         if several:
             outputs.append({"name": "probabilities", "datatype": "FP64", "shape": [-1, -1]})
         return {

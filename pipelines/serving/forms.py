@@ -215,15 +215,18 @@ def v2_outputs(found: Predictions) -> list[dict[str, Any]]:
     named = {
         "prediction": found.prediction,
         "predicted_class": found.predicted_class,
+        "predicted_label": found.predicted_label,
         "probabilities": found.probabilities,
     }
-    return [
-        {
-            "name": name,
-            "shape": list(values.shape),
-            "datatype": "INT64" if np.issubdtype(values.dtype, np.integer) else "FP64",
-            "data": values.ravel().tolist(),
-        }
-        for name, values in named.items()
-        if values is not None
-    ]
+    return [_v2_output(name, values) for name, values in named.items() if values is not None]
+
+
+def _v2_output(name: str, values: Any) -> dict[str, Any]:
+    if isinstance(values, list):
+        return {"name": name, "shape": [len(values)], "datatype": "BYTES", "data": values}
+    return {
+        "name": name,
+        "shape": list(values.shape),
+        "datatype": "INT64" if np.issubdtype(values.dtype, np.integer) else "FP64",
+        "data": values.ravel().tolist(),
+    }

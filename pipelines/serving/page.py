@@ -14,11 +14,13 @@ _FORMATS = {"date": "date", "binary": "byte"}
 
 def description(served: Served) -> str:
     """Return the page's text: what answers, and what a prediction is."""
+    names = served.predictor.class_names or ()
     meaning = {
-        "binary": "`prediction` is the probability of a yes, `predicted_class` is 1 from "
-        f"{served.predictor.threshold} on.",
+        "binary": f"`prediction` is the probability of `{names[-1:][0] if names else 1}`; from "
+        f"{served.predictor.threshold} on `predicted_class` is 1 and `predicted_label` that.",
         "classes": "`predicted_class` is the likeliest class, `prediction` its probability, "
-        "`probabilities` those of all classes.",
+        "`probabilities` those of all classes: "
+        f"{', '.join(f'`{one}`' for one in names)}.",
         "number": "`prediction` is the number.",
     }[served.predictor.task]
     return (

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.config.losses import Task, task_of
+from pipelines.config.losses import Task
 from pipelines.encoding.spec import FeatureSpec
 from pipelines.encoding.to_keras import to_keras
 from pipelines.errors import PredictionError
@@ -35,11 +35,13 @@ class Predictions:
 
     `prediction` float64 (rows,): the probability of a yes, that of the likeliest class, or the
     number. `predicted_class` int64 (rows,): 0 or 1, or the class; None of numbers.
+    `predicted_label` list of (rows,) texts: what people call that class; None of numbers.
     `probabilities` float64 (rows, classes): None unless there are several classes.
     """
 
     prediction: Array
     predicted_class: Array | None = None
+    predicted_label: list[str] | None = None
     probabilities: Array | None = None
 
     def rows(self) -> list[dict[str, Any]]:
@@ -47,25 +49,37 @@ class Predictions:
         named = {
             "prediction": self.prediction,
             "predicted_class": self.predicted_class,
+            "predicted_label": self.predicted_label,
             "probabilities": self.probabilities,
         }
-        there = {name: values.tolist() for name, values in named.items() if values is not None}
+        there = {
+            name: values if isinstance(values, list) else values.tolist()
+            for name, values in named.items()
+            if values is not None
+        }
         return [
             dict(zip(there, values, strict=True)) for values in zip(*there.values(), strict=True)
         ]
 
 
-def said(outputs: Array, task: Task, threshold: float = 0.5) -> Predictions:
+def said(
+    outputs: Array, task: Task, threshold: float = 0.5, names: Sequence[str] | None = None
+) -> Predictions:
     """Return what a model's outputs (rows, outputs) say: `scoring.prediction_rows` without Spark.
 
-    Of a yes or no: 1 from `threshold` on. Of classes: the likeliest, the first of equals.
+    Of a yes or no: 1 from `threshold` on. Of classes: the likeliest, the first of equals. `names`
+    are those of the classes from 0 on; without them a class is called by its number.
     """
+    if task == "number":
+        return Predictions(outputs[:, 0])
     if task == "binary":
-        prediction = outputs[:, 0]
-        return Predictions(prediction, (prediction >= threshold).astype(np.int64))
-    if task == "classes":
-        return Predictions(outputs.max(axis=1), outputs.argmax(axis=1), outputs)
-    return Predictions(outputs[:, 0])
+        prediction, probabilities = outputs[:, 0], None
+        predicted = (prediction >= threshold).astype(np.int64)
+    else:
+        prediction, probabilities = outputs.max(axis=1), outputs
+        predicted = outputs.argmax(axis=1)
+    labels = [names[one] if names else str(one) for one in predicted.tolist()]
+    return Predictions(prediction, predicted, labels, probabilities)
 
 
 class Predictor:
@@ -73,7 +87,7 @@ class Predictor:
 
     >>> predictor = Predictor(load_bundle("lake/_models/flights_late/run-7"))  # doctest: +SKIP
     >>> predictor([{"distance": 2475.0, "carrier": "UA"}]).rows()  # doctest: +SKIP
-    [{'prediction': 0.21, 'predicted_class': 0}]
+    [{'prediction': 0.21, 'predicted_class': 0, 'predicted_label': 'on time'}]
     """
 
     def __init__(self, bundle: Bundle, threshold: float = 0.5) -> None:
@@ -90,8 +104,8 @@ class Predictor:
         """What a row has to have, in the order of the features."""
         self.run_id = bundle.run_id
         self.threshold = bundle.decision_threshold or threshold
-        settings = bundle.manifest.get("settings", {})
-        self.task: Task = task_of(settings.get("loss", "binary_crossentropy"))
+        self.task: Task = bundle.task
+        self.class_names = bundle.class_names
         self._layers = (features, model)  # their tables live as long as they do
         self._compiled = tf.function(
             lambda raw: model(features(raw), training=False), reduce_retracing=True
@@ -108,8 +122,9 @@ class Predictor:
             self._outputs(columns, start, min(start + _AT_ONCE, num_rows))
             for start in range(0, num_rows, _AT_ONCE)
         ]
-        outputs = np.concatenate(parts) if parts else np.empty((0, 1))
-        return said(outputs, self.task, self.threshold)
+        width = len(self.class_names or "1") if self.task == "classes" else 1
+        outputs = np.concatenate(parts) if parts else np.empty((0, width))
+        return said(outputs, self.task, self.threshold, self.class_names)
 
     def warm_up(self) -> None:
         """Predict a row without any value, so that the first request waits for no compilation."""

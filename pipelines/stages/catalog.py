@@ -91,9 +91,7 @@ STAGES = Stages(
         reads_tables=lambda tables: (tables.features, *tables.made_anew),
         after=("normalize",),
         # Its metrics go by the threshold.
-        depends_on=DependsOn(
-            settings=("train", "score.decision_threshold"), functions=("train.model",)
-        ),
+        depends_on=DependsOn(settings=("train", "score.threshold"), functions=("train.model",)),
         equations=(),
         counted_elsewhere="where rows pass by: an epoch trains on each row once",
         dags=(InDag("train"),),

@@ -14,7 +14,6 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipelines.config.losses import task_of
 from pipelines.lake.merge import insert_new
 from pipelines.lake.read import latest_version
 from pipelines.run import Done, Resolved, Run
@@ -111,7 +110,8 @@ def _insert(
         settings.featurize.date,
         threshold_of(run, bundle),
         provenance,
-        task_of(bundle.manifest.get("settings", {}).get("loss", settings.train.loss)),
+        bundle.task,
+        bundle.class_names,
     )
     return insert_new(
         rows,

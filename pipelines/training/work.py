@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pipelines.config.threshold import DEFAULT, Threshold, in_training, plain
 from pipelines.config.train import Train
 from pipelines.encoding.kind import ModelInput
 from pipelines.own_code import OwnCode, using
@@ -42,8 +43,8 @@ class Work:
     """What `labels.class_weights` makes of the settings and the training split's counts."""
     code: OwnCode | None = None
     """The code of a model of the user's own."""
-    threshold: float = 0.5
-    """Probability from which a row counts as a yes: `score.decision_threshold`."""
+    threshold: Threshold = DEFAULT
+    """Probability from which a row counts as a yes, or what it is chosen by: `score.threshold`."""
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -53,8 +54,8 @@ class Work:
             **self.settings.model_dump(mode="json", exclude=MAY_CHANGE),
             "versions": dict(self.versions),
             "inputs": [[one.name, one.kind, one.cardinality, one.shape] for one in self.inputs],
-            # It decides nothing but the accuracy that early stopping may watch.
-            **({"threshold": self.threshold} if self.threshold != 0.5 else {}),
+            # It decides the accuracy that early stopping may watch, and metrics of a trial.
+            **({"threshold": plain(self.threshold)} if self.threshold != DEFAULT else {}),
         }
 
 
@@ -132,19 +133,16 @@ def _train_rank(rank: Rank, work: Work) -> Trained:
         checkpoints=Checkpoints(work.folder, work.facts),
         on_step=work.on_step,
         class_weights=work.class_weights,
-        threshold=work.threshold,
+        threshold=in_training(work.threshold),
     )
     loop = Loop(model, optimizer, around)
     progress = loop.run()
-    from pipelines.training.evaluate import evaluation
-
-    labels, outputs = loop.outputs(work.judged_on)
     means = progress.train_mean or [0.0] * settings.outputs
     return Trained(
         model=model_bytes(inference_model(model, work.inputs, settings.task)),
         history=progress.history,
         best_epoch=progress.best_epoch or progress.epoch,
-        evaluation=evaluation(labels, outputs, means, settings.task, work.threshold),
+        evaluation=_judged(loop, work, means),
         num_weights=int(model.count_params()),
         ranks=collective.size,
         restarts=rank.attempt,
@@ -152,3 +150,20 @@ def _train_rank(rank: Rank, work: Work) -> Trained:
         cpu=cpu(),
         threads=rank.threads,
     )
+
+
+def _judged(loop: Loop, work: Work, means: Sequence[float]) -> dict[str, Any]:
+    """Return the evaluation, with the threshold: chosen on the validation split, never on test."""
+    from pipelines.training.evaluate import evaluation, intervals, predictions
+    from pipelines.training.threshold import choose
+
+    task, number, found = work.settings.task, in_training(work.threshold), {}
+    if task == "binary":
+        labels, outputs = loop.outputs("validation")
+        found["threshold"] = choose(labels, predictions(outputs, task)[:, 0], work.threshold)
+        number = found["threshold"]["value"]
+    if task != "binary" or work.judged_on != "validation":
+        labels, outputs = loop.outputs(work.judged_on)
+    if work.judged_on == "test":
+        found["intervals"] = intervals(labels, predictions(outputs, task), task, number)
+    return {**evaluation(labels, outputs, means, task, number), **found}

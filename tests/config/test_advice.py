@@ -29,7 +29,7 @@ def test_class_weights_against_a_gate_and_early_stopping_by_log_loss_are_told(sh
         "`promote.beat_constant: true` judge it by log loss, which is about rates: a good model "
         "may be refused after its training. Set `promote.metric: roc_auc` and "
         "`promote.beat_constant: false`, or leave `class_weights` out and lower "
-        "`score.decision_threshold` instead"
+        "`score.threshold` instead"
     )
     assert "`train.early_stopping.monitor: val_loss` watches an unweighted one" in stopping
     assert stopping.endswith("Watch `val_roc_auc`, or set `train.early_stopping: null`")
@@ -50,9 +50,9 @@ def test_a_gate_that_judges_by_another_error_than_is_trained_for_is_told(shop, l
 
 
 def test_a_threshold_where_nothing_has_one_is_told(shop):
-    (text,) = said(shop, *CLASSES, "score.decision_threshold=0.3")
-    assert text.startswith("`score.decision_threshold: 0.3` does nothing with `train.loss: categ")
-    assert said(shop, "score.decision_threshold=0.3") == []
+    (text,) = said(shop, *CLASSES, "score.threshold=0.3")
+    assert text.startswith("`score.threshold: 0.3` does nothing with `train.loss: categ")
+    assert said(shop, "score.threshold=0.3") == []
 
 
 @pytest.mark.parametrize(

@@ -82,9 +82,11 @@ def test_where_the_key_comes_again_every_day_each_row_is_predicted_and_judged_on
         return run_stage(stage, open_test_run(overrides=settings, **days))
 
     assert run("score", date=FIRST).counts["inserted"] == 20
-    # A table of predictions of an older release, without the features' own date.
+    # A table of predictions of an older release, without the features' own date and labels' names.
     old = read_at(spark, lake, PREDICTIONS, latest_version(spark, lake, PREDICTIONS))
-    replace_slice(old.drop("flight_date"), lake, PREDICTIONS, "true", ["scoring_date"])
+    replace_slice(
+        old.drop("flight_date", "predicted_label"), lake, PREDICTIONS, "true", ["scoring_date"]
+    )
     for inserted in (10, 0):
         again = run("score", since=FIRST, date=SECOND)
         assert again.counts == {"rows_in": 30, "inserted": inserted, "unchanged": 30 - inserted}
@@ -121,10 +123,10 @@ def test_the_threshold_a_model_was_judged_by_is_the_one_it_is_used_with(
     spark, lake, features, promoted, open_test_run
 ):
     notes = []
-    settings = ["score.decision_threshold=0.6"]
+    settings = ["score.threshold=0.6"]
     done = run_stage("score", open_test_run(date=FIRST, overrides=settings, progress=notes.append))
     said = (
-        "`score.decision_threshold` is 0.6; the model of run hand-made was trained and judged with "
+        "`score.threshold` is 0.6; the model of run hand-made was trained and judged with "
         "0.7, and says yes by that. Train again for 0.6 to take effect"
     )
     assert done.details["note"] == said

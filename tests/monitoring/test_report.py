@@ -57,6 +57,14 @@ def test_the_page_stands_alone_with_all_its_pictures():
     assert not {word for word in ("src=", "href=", "url(http", "@import") if f" {word}" in html}
 
 
+def test_the_page_shows_the_threshold_what_it_was_chosen_by_and_its_curve():
+    at = {"threshold": 0.3, "share": 0.25, "precision": 0.4, "recall": 0.6, "f1": 0.48}
+    kept = {"value": 0.3, "asked": "f1", "at": at, "curve": [at], "num_rows": 9}
+    html = page(evaluation={"metrics": {}, "threshold": kept})
+    assert html.count("<svg") == 8
+    assert "Threshold of a yes: 0.3, by `f1`: on the validation split 25.0 % are called yes" in html
+
+
 def test_the_page_shows_the_model_beside_a_constant_guess():
     html = page()
     assert [text for text in ("0.6600", "0.5600", "gold.flights@9") if text not in html] == []

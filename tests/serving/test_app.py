@@ -37,6 +37,7 @@ class Sum:
     bias: float = 0.0
     task: str = "number"
     threshold: float = 0.5
+    class_names = None
     columns = COLUMNS
 
     def warm_up(self) -> None:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -53,13 +54,14 @@ def test_what_outputs_mean_is_the_same_with_and_without_spark(spark, task, outpu
         [(day, number, each) for number, each in enumerate(outputs)],
         "day DATE, id INT, _outputs ARRAY<DOUBLE>",
     )
-    rows = prediction_rows(scored, ["id"], "day", 0.5, Provenance("m", 1, 1, "r", AT), task)
-    names = ("prediction", "predicted_class", "probabilities")
+    called = {"binary": ["on time", "late"], "classes": ["a", "b", "c"]}.get(task)
+    rows = prediction_rows(scored, ["id"], "day", 0.5, Provenance("m", 1, 1, "r", AT), task, called)
+    names = ("prediction", "predicted_class", "predicted_label", "probabilities")
     by_spark = [
         {name: row[name] for name in names if row[name] is not None}
         for row in rows.orderBy("id").collect()
     ]
-    assert said(np.array(outputs), task, 0.5).rows() == by_spark
+    assert said(np.array(outputs), task, 0.5, called).rows() == by_spark
 
 
 @pytest.mark.spark
@@ -102,8 +104,17 @@ def test_a_model_of_classes_gives_all_their_probabilities(spec, tmp_path):
 
 def test_the_threshold_decides_what_is_a_yes(bundle):
     row = [{"distance": 1000.0, "carrier": None}]  # sigmoid(0)
-    assert Predictor(bundle)(row).rows() == [{"prediction": 0.5, "predicted_class": 1}]
-    assert Predictor(bundle, 0.6)(row).rows() == [{"prediction": 0.5, "predicted_class": 0}]
+    assert Predictor(bundle)(row).rows() == [
+        {"prediction": 0.5, "predicted_class": 1, "predicted_label": "1"}
+    ]
+    assert Predictor(bundle, 0.6)(row).predicted_class.tolist() == [0]
+
+
+def test_predictions_speak_the_names_that_people_gave_to_classes(bundle):
+    settings = {"settings": {"class_names": ["on time", "late"]}, "decision_threshold": 0.4}
+    named = replace(bundle, manifest={**bundle.manifest, **settings})
+    (row,) = Predictor(named)([{"distance": 1000.0, "carrier": None}]).rows()
+    assert row == {"prediction": 0.5, "predicted_class": 1, "predicted_label": "late"}
 
 
 def test_a_row_without_a_column_or_of_another_type_is_refused(bundle):

@@ -51,7 +51,7 @@ def test_a_result_depends_on_what_the_stages_behind_it_depend_on() -> None:
     data = {"ingest", "clean", "featurize", "normalize", "train.folds"}
     assert settings["clean"] == {"ingest", "clean"}
     assert settings["normalize"] == data
-    assert settings["train"] == {*data, "train", "score.decision_threshold"}
+    assert settings["train"] == {*data, "train", "score.threshold"}
     assert settings["monitor"] == {*settings["train"], "promote", "score", "monitor"}
     assert STAGES.depends_on("clean").queries == ()
     assert STAGES.depends_on("normalize").queries == ("featurize.sql",)
