@@ -8,7 +8,16 @@ from typing import Annotated
 import typer
 
 import pipelines
-from pipelines.commands import checking, looking, privacy, quarantine, serving, upkeep, whole
+from pipelines.commands import (
+    checking,
+    looking,
+    models,
+    privacy,
+    quarantine,
+    serving,
+    upkeep,
+    whole,
+)
 from pipelines.commands.stages import add_stages
 from pipelines.terminal import Group
 
@@ -38,7 +47,7 @@ def tidemill(
 
 _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Whole runs": (whole.run, whole.story, whole.land),
-    "Models as a service": (serving.serve,),
+    "Models as a service": (serving.serve, models.rollback),
     "Keeping the lake": (upkeep.maintain, upkeep.vacuum, upkeep.reproduce),
     "Personal data": (privacy.erase, privacy.rotate),
     "Looking and checking": (
@@ -55,4 +64,5 @@ add_stages(app)
 for _panel, _commands in _PANELS.items():
     for _command in _commands:
         app.command(rich_help_panel=_panel)(_command)
+app.add_typer(models.app, name="models", rich_help_panel="Models as a service")
 app.add_typer(quarantine.app, name="quarantine", rich_help_panel="Keeping the lake")

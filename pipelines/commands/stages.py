@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import getpass
 from dataclasses import replace
 from typing import Annotated
 
 import typer
 
-from pipelines.commands.options import OF_RUN, Command, Options, shares
+from pipelines.commands.models import By, Reason, tell
+from pipelines.commands.options import OF_RUN, Command, Options, lake_of, shares
 from pipelines.errors import UsageError
 from pipelines.stages.catalog import STAGES
 from pipelines.stages.stage import Stage
@@ -20,11 +22,17 @@ Entities = Annotated[
     list[str] | None, typer.Option("--entity", help="With --again: this entity alone.")
 ]
 
+Version = Annotated[
+    int | None,
+    typer.Option("--version", min=1, help="This version, by hand: no gate. Needs --reason."),
+]
+
 
 def add_stages(app: typer.Typer) -> None:
     """Add a command for each stage to `app`."""
     for stage in STAGES:
-        command = _with_again(stage) if stage.can_do_again else _plain(stage)
+        by_hand = _by_hand(stage) if stage.can_go_by_hand else _plain(stage)
+        command = _with_again(stage) if stage.can_do_again else by_hand
         app.command(stage.name, help=stage.help, rich_help_panel="Stages")(command)
 
 
@@ -43,6 +51,25 @@ def _with_again(stage: Stage) -> Command:
             raise UsageError("--entity says what --again makes anew: give both, or neither.")
         anew = tuple(entity or options.pipeline().clean.entities) if again else ()
         _run(stage.name, options, anew)
+
+    return command
+
+
+def _by_hand(stage: Stage) -> Command:
+    @shares(*OF_RUN)
+    def command(
+        options: Options, version: Version = None, reason: Reason = None, by: By = None
+    ) -> None:
+        if version is None:
+            if reason or by:
+                raise UsageError("--reason and --by go with --version: the gate has its own.")
+            _run(stage.name, options)
+            return
+        from pipelines.registry.by_hand import promote
+
+        model = options.pipeline().score.model
+        moved = promote(lake_of(options), model, version, by or getpass.getuser(), reason or "")
+        tell(moved, options)
 
     return command
 

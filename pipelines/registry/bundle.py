@@ -8,6 +8,7 @@ A bundle is a folder of
     history.json        metrics of each epoch
     evaluation.json     metrics on the test split, and what its pictures are drawn from
     snapshots.json      the live files each split was read from (a training set may have many)
+    card.md             the model card: one page for people
     code/               the Python files of a model of the user's own, where it is one
 
 The manifest is written last: a folder without one is no bundle.
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 MODEL = "model.keras"
+CARD = "card.md"
 _CODE = "code"
 _REQUIRED = ("feature_spec.json", MODEL, "history.json", "evaluation.json", "snapshots.json")
 
@@ -159,6 +161,8 @@ class Bundle:
 
 def save_bundle(folder: str, bundle: Bundle) -> None:
     """Write a bundle into a folder (path or URI), the manifest last."""
+    from pipelines.registry.card import card
+
     place = Folder(folder)
     manifest = hide_in({**bundle.manifest, "format_version": FORMAT_VERSION})
     if bundle.code is not None:
@@ -170,6 +174,7 @@ def save_bundle(folder: str, bundle: Bundle) -> None:
     place.write("history.json", _to_json(bundle.history))
     place.write("evaluation.json", _to_json(bundle.evaluation))
     place.write("snapshots.json", _to_json(bundle.snapshots))
+    place.write(CARD, card(bundle).encode("utf-8"))
     place.write(MANIFEST, _to_json(manifest))
 
 

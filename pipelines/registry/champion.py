@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipelines.errors import NoChampion
-from pipelines.registry import tracking
+from pipelines.errors import NoChampion, UsageError
+from pipelines.registry import history, tracking
 
 if TYPE_CHECKING:
     from pipelines.lake.catalog import Lake
@@ -53,6 +53,18 @@ def candidate(lake: Lake, model: str, run_id: str | None = None) -> RegisteredMo
     return found
 
 
+def version_of(lake: Lake, model: str, version: int) -> RegisteredModel:
+    """Return a version; raise UsageError, which names the versions there are, without it."""
+    known = {one.version: one for one in tracking.all_versions(lake, model)}
+    if version not in known:
+        raise UsageError(
+            f"model '{model}' has no version {version} in {lake.root}; there are "
+            f"{', '.join(map(str, sorted(known))) or 'none'}."
+        )
+    one = known[version]
+    return RegisteredModel(one.name, one.version, one.bundle, one.run_id)
+
+
 def model_of_run(lake: Lake, model: str, run_id: str) -> RegisteredModel | None:
     """Return the version that a run trained, or None."""
     return _registered(tracking.newest_version(lake, model, run_id))
@@ -66,9 +78,16 @@ def register(
     return RegisteredModel(found.name, found.version, found.bundle, found.run_id)
 
 
-def make_champion(lake: Lake, model: RegisteredModel) -> None:
-    """Move the alias `champion` to a version."""
+def make_champion(
+    lake: Lake,
+    model: RegisteredModel,
+    kind: history.Kind = "gate",
+    by: str = "",
+    reason: str = "",
+) -> None:
+    """Move the alias `champion` to a version, and record who did so and why."""
     tracking.set_alias(lake, model.name, ALIAS, model.version)
+    history.note_move(lake, model.name, model.version, kind, by, reason)
 
 
 def _registered(found: tracking.ModelVersion | None) -> RegisteredModel | None:

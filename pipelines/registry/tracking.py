@@ -28,6 +28,7 @@ _Found = TypeVar("_Found")
 
 RUN_TAG = "tidemill.run_id"
 BUNDLE_TAG = "tidemill.bundle"
+REFUSED_TAG = "tidemill.refused"
 PARENT_TAG = "mlflow.parentRunId"
 """By it MLflow's pages show a run below another."""
 
@@ -40,6 +41,8 @@ class ModelVersion:
     version: int
     bundle: str
     run_id: str
+    refused: str = ""
+    """Why the gate refused it last; empty where it did not, or that was not recorded."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,18 @@ def newest_version(lake: Lake, model: str, run_id: str | None = None) -> ModelVe
         where, max_results=1, order_by=["version_number DESC"]
     )
     return _version(lake, found[0]) if found else None
+
+
+@_told
+def all_versions(lake: Lake, model: str) -> list[ModelVersion]:
+    """Return every version of a model, oldest first."""
+    client, where = open_client(lake), f"name = '{_quoted(model)}'"
+    page = client.search_model_versions(where)
+    found = list(page)
+    while page.token:
+        page = client.search_model_versions(where, page_token=page.token)
+        found += page
+    return sorted((_version(lake, one) for one in found), key=lambda one: one.version)
 
 
 @_told
@@ -230,6 +245,7 @@ def _version(lake: Lake, found: Any) -> ModelVersion:
         version=int(found.version),
         bundle=f"{lake.root}/{bundle}" if inside else in_lake(lake, bundle),
         run_id=str(found.tags.get(RUN_TAG, "")),
+        refused=str(found.tags.get(REFUSED_TAG, "")),
     )
 
 

@@ -32,11 +32,11 @@ def rival_of(run: Run, candidate: Bundle, champion: RegisteredModel | None) -> R
     if champion is None or not compares_with_champion(run.pipeline.promote):
         return None
     bundle = load_bundle(champion.bundle)
-    mine, other = _outputs(candidate), _outputs(bundle)
+    mine, other = outputs_of(candidate), outputs_of(bundle)
     if mine != other:
         raise SettingsError(
-            f"the champion (version {champion.version}) says of a row {_in_words(other)}, the "
-            f"candidate {_in_words(mine)}: they can't be compared. Promote the candidate without "
+            f"the champion (version {champion.version}) says of a row {in_words(other)}, the "
+            f"candidate {in_words(mine)}: they can't be compared. Promote the candidate without "
             "the comparison: `--set promote.compare_with_champion=false`."
         )
     rows = rows_of_test_split(run, candidate)
@@ -77,17 +77,18 @@ def _metrics(run: Run, champion: Bundle, rows: DataFrame, candidate: Bundle) -> 
             "`tidemill train` again."
         )
     outputs = found[OUTPUTS].combine_chunks().flatten().to_numpy().reshape(expected, -1)
-    task, _ = _outputs(champion)
+    task, _ = outputs_of(champion)
     return metrics_of(found["_label"].to_numpy(), outputs, task, threshold_of(run, champion))
 
 
-def _outputs(bundle: Bundle) -> tuple[Task, int]:
+def outputs_of(bundle: Bundle) -> tuple[Task, int]:
     """Return what a bundle's model says of a row: the task, and the number of classes."""
     settings = bundle.manifest["settings"]
     return task_of(settings["loss"]), int(settings.get("classes") or 1)
 
 
-def _in_words(outputs: tuple[Task, int]) -> str:
+def in_words(outputs: tuple[Task, int]) -> str:
+    """Say what `outputs_of` gives."""
     task, classes = outputs
     chance = f"the chance of each of {classes} classes"
     return {"binary": "the chance of a yes", "classes": chance, "number": "a number"}[task]

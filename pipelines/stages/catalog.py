@@ -111,6 +111,7 @@ STAGES = Stages(
         dags=(InDag("train"),),
         shares_run_of="train",
         loads_models=True,
+        can_go_by_hand=True,
     ),
     Stage(
         name="score",

@@ -46,7 +46,7 @@ def run(run: Run) -> Done:
         logger.info("%s version %d is champion already", candidate.name, candidate.version)
     else:
         found |= _judge(run, resolved, bundle)
-        make_champion(run.lake, candidate)
+        make_champion(run.lake, candidate, "gate", f"run {run.run_id}", "passed its gate")
     _note_made(run, candidate)
     return _done(resolved, bundle, found)
 
@@ -74,6 +74,7 @@ def _judge(run: Run, resolved: _Resolved, bundle: Bundle) -> dict[str, Any]:
     from pipelines.registry.calibration import doubts
     from pipelines.registry.champion import RegisteredModel
     from pipelines.registry.gate import reasons_to_refuse, refusal
+    from pipelines.registry.history import note_refusal
     from pipelines.scoring.rival import rival_of
 
     settings, metrics = run.pipeline.promote, bundle.manifest["metrics"]
@@ -88,9 +89,12 @@ def _judge(run: Run, resolved: _Resolved, bundle: Bundle) -> dict[str, Any]:
     rival, constant = rival_of(run, bundle, champion), bundle.manifest["constant_metrics"]
     reasons = reasons_to_refuse(settings, metrics, constant, rival)
     doubted = doubts(metrics, constant, bundle.evaluation)
+    reasons += _taken_back(run, candidate)
     if reasons:
         who = f"{candidate.name} version {candidate.version} (run {candidate.run_id})"
-        raise GateRefused(refusal(who, reasons, doubted, bundle.manifest["settings"]))
+        said = refusal(who, reasons, doubted, bundle.manifest["settings"])
+        note_refusal(run.lake, candidate.name, candidate.version, "; ".join(reasons))
+        raise GateRefused(said)
     for doubt in doubted:
         text = f"{candidate.name} version {candidate.version} passes its gate, but {doubt}"
         logger.warning("promote %s: %s", run.pipeline.name, text)
@@ -100,6 +104,20 @@ def _judge(run: Run, resolved: _Resolved, bundle: Bundle) -> dict[str, Any]:
         "metrics": metrics,
         "champion_metrics": dict(rival.metrics) if rival else None,
     }
+
+
+def _taken_back(run: Run, candidate: RegisteredModel) -> list[str]:
+    """Say where somebody took this version back: no gate knows better."""
+    from pipelines.registry.history import moves, rolled_back
+
+    found = rolled_back(moves(run.lake, candidate.name), candidate.version)
+    if found is None:
+        return []
+    return [
+        f"it was champion, and was taken back on {found.at[:10]} by {found.by} ({found.reason}). "
+        f"To have it again: `tidemill promote {run.pipeline.name} --version {candidate.version} "
+        "--reason TEXT`"
+    ]
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,8 @@ class Stage:
     again: str
     equations: tuple[Equation, ...]
     """What must add up in the counts of every run, so that no row is lost on its way."""
+    can_go_by_hand: bool = False
+    """Whether its command also takes a version that somebody has chosen."""
     counted_elsewhere: str = ""
     """Where its rows are counted, if it has no equation."""
     reads_tables: Tables = _none
