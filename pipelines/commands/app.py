@@ -47,7 +47,7 @@ def tidemill(
 
 _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Whole runs": (whole.run, whole.story, whole.land),
-    "Models as a service": (serving.serve, models.rollback),
+    "Models as a service": (serving.serve, serving.explain, models.rollback),
     "Keeping the lake": (upkeep.maintain, upkeep.vacuum, upkeep.reproduce),
     "Personal data": (privacy.erase, privacy.rotate),
     "Looking and checking": (

@@ -8,12 +8,52 @@ from typing import Annotated
 
 import typer
 
-from pipelines.commands.options import Options, lake_of, shares
+from pipelines.commands.options import WITH_SPARK, Options, lake_of, print_json, shares
+from pipelines.config.threshold import in_training
 from pipelines.terminal import set_up_logging
 
 _TOKEN = "TIDEMILL_SERVE_TOKEN"
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _GRACE_SECONDS = 30
+
+
+@shares(*WITH_SPARK, "date")
+def explain(
+    options: Options,
+    where: Annotated[
+        str | None, typer.Option("--where", metavar="SQL", help="Rows that fulfil this alone.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many rows.")] = 3,
+    top: Annotated[int, typer.Option("--top", min=1, help="Columns to tell of.")] = 5,
+) -> None:
+    """Say what made the champion say what it says of some feature rows; writes nothing."""
+    from pipelines.reasons.words import in_words
+    from pipelines.registry.bundle import load_bundle
+    from pipelines.registry.champion import champion
+    from pipelines.scoring.days import chosen_rows
+    from pipelines.serving.predictor import Predictor
+
+    model = champion(lake_of(options), options.pipeline().score.model)
+    with options.run() as run:
+        rows = [row.asDict() for row in chosen_rows(run, where, limit)]
+        predictor = Predictor(load_bundle(model.bundle), in_training(run.pipeline.score.threshold))
+        said, reasons = predictor(rows).rows(), predictor.explain(rows, top)
+    names = options.pipeline().featurize.grain
+    keys = [{name: row[name] for name in names} for row in rows]
+    if options.as_json:
+        found = zip(keys, said, reasons, strict=True)
+        print_json(
+            {
+                "model": model.name,
+                "model_version": model.version,
+                "rows": [{"key": k, **p, "explanation": r} for k, p, r in found],
+            }
+        )
+        return
+    print(f"{model.name} version {model.version}")
+    for key, row, prediction, reason in zip(keys, rows, said, reasons, strict=True):
+        print("\n" + ", ".join(f"{name}={value}" for name, value in key.items()))
+        print("\n".join(in_words(row, prediction, reason)))
 
 
 @shares("env", "lake", "overrides")
@@ -31,7 +71,6 @@ def serve(
     ] = None,
 ) -> None:
     """Answer requests with the champion: raw values in, predictions out."""
-    from pipelines.config.threshold import in_training
     from pipelines.errors import UsageError
 
     set_up_logging(is_watched=False)

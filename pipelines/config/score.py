@@ -13,8 +13,16 @@ from pipelines.settings import Settings
 PREDICTION_COLUMNS = (
     *("scoring_date", "prediction", "predicted_class", "predicted_label", "probabilities"),
     *("model_name", "model_version", "feature_table_version", "run_id", "scored_at"),
+    *("explanation", "explanation_base", "explanation_rest", "explanation_residual"),
 )
 """Columns of `predictions.<model>` beside key and date of the feature row."""
+
+
+class Explain(Settings):
+    """Reasons beside each prediction: what raw columns add to it, from the training's means on."""
+
+    top: int = Field(5, ge=1)
+    """Columns that are told, those that add or take away most; the others are summed up."""
 
 
 class Score(Settings):
@@ -31,6 +39,9 @@ class Score(Settings):
     `{costs: {false_positive: 1, false_negative: 5}}`. `train` keeps the number in the bundle: test
     metrics, gate, `score`, the service and `monitor` all go by it, so that what was judged is what
     is used. A changed setting takes effect with the next training."""
+
+    explain: Explain | None = None
+    """Whether `score` keeps reasons beside each prediction. It costs many times the prediction."""
 
     @model_validator(mode="before")
     @classmethod

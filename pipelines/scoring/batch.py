@@ -13,7 +13,7 @@ from pyspark.sql import types as T
 from pipelines.config.losses import Task
 from pipelines.encoding.spec import FeatureSpec
 from pipelines.encoding.to_sql import check_raw_columns, to_sql
-from pipelines.scoring.workers import OUTPUTS, Job, ScoredInput, model_key, score_batches
+from pipelines.scoring.workers import OUTPUTS, REASONS, Job, ScoredInput, model_key, score_batches
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,10 +35,23 @@ class Provenance:
     scored_at: dt.datetime
 
 
+_REASON = T.StructType(
+    [T.StructField("column", T.StringType()), T.StructField("contribution", T.DoubleType())]
+)
+_REASON_TYPES = (T.ArrayType(_REASON), T.DoubleType(), T.DoubleType(), T.DoubleType())
+
+
 def predict(
-    features: DataFrame, bundle: Bundle, carried: Sequence[str], num_rows: int, batch_size: int
+    features: DataFrame,
+    bundle: Bundle,
+    carried: Sequence[str],
+    num_rows: int,
+    batch_size: int,
+    explain: int | None = None,
 ) -> DataFrame:
     """Return the `carried` columns and `_outputs` (array of double) of each feature row, lazily.
+
+    With `explain`, also the columns of `REASONS`, which tell of so many raw columns a row.
 
     Raw features become model inputs by the bundle's own feature spec, in Spark; the model runs in
     vectorised batches on the executors. `num_rows` says how far to spread the work.
@@ -52,6 +65,11 @@ def predict(
     schema = T.StructType(
         [T.StructField(f"_key_{name}", features.schema[name].dataType) for name in carried]
         + [T.StructField(OUTPUTS, T.ArrayType(T.DoubleType()))]
+        + [
+            T.StructField(name, kind)
+            for name, kind in zip(REASONS, _REASON_TYPES, strict=True)
+            if explain is not None
+        ]
     )
     model = features.sparkSession.sparkContext.broadcast(bundle)
     job = Job(
@@ -59,6 +77,7 @@ def predict(
         carried=tuple(f"_key_{name}" for name in carried),
         batch_size=batch_size,
         model_key=model_key(bundle),
+        explain=explain,
     )
 
     def score(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
@@ -82,7 +101,7 @@ def prediction_rows(
     Binary models fill `prediction` (probability of class 1) and `predicted_class`; models of more
     classes `predicted_class` (the likeliest, the first of equals), `prediction` (its probability)
     and `probabilities`; models of a number `prediction` alone. `predicted_label` is what `names`,
-    from class 0 on, call the predicted class.
+    from class 0 on, call the predicted class. Reasons are handed on where there are any.
     """
     outputs = F.col(OUTPUTS)
     prediction = F.array_max(outputs) if task == "classes" else F.get(outputs, F.lit(0))
@@ -104,6 +123,7 @@ def prediction_rows(
         predicted_class.alias("predicted_class"),
         label.alias("predicted_label"),
         probabilities.alias("probabilities"),
+        *[F.col(name).alias(name[1:]) for name in REASONS if name in scored.columns],
         F.lit(provenance.model_name).alias("model_name"),
         F.lit(provenance.model_version).cast("int").alias("model_version"),
         F.lit(provenance.feature_table_version).cast("bigint").alias("feature_table_version"),

@@ -11,9 +11,10 @@ from pipelines.features.covered import read_covered
 from pipelines.features.days import Days, described, intersected
 from pipelines.features.grain import by_feature_date, joined
 from pipelines.lake.changes import table_id
+from pipelines.lake.read import latest_version
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, Row
 
     from pipelines.run import Run
 
@@ -45,6 +46,26 @@ def wanted_rows(run: Run, features: DataFrame, source: str) -> Wanted:
     if num_rows == 0:
         _check_covered(run, features, source, days)
     return Wanted(rows, num_rows, days)
+
+
+def chosen_rows(run: Run, where: str | None, limit: int) -> list[Row]:
+    """Return up to `limit` feature rows of `run.date`, or of the newest day, in the key's order.
+
+    `where` is an SQL condition over the columns. Raises ScoringError where there are none.
+    """
+    table = run.tables.features
+    version = latest_version(run.spark, run.lake, table, f"featurize {run.pipeline.name}")
+    opened = run.open({str(table): version})
+    wanted = wanted_rows(run, opened.read(table), opened.named(table))
+    rows = wanted.rows.where(where) if where else wanted.rows
+    found = rows.orderBy(*run.pipeline.featurize.grain).limit(limit).collect()
+    if not found:
+        such = f" that fulfil {where}" if where else ""
+        raise ScoringError(
+            f"{opened.named(table)} has no rows of {wanted.days[1]}{such}. Give another --date or "
+            "--where."
+        )
+    return found
 
 
 def _check_covered(run: Run, features: DataFrame, source: str, days: Days) -> None:

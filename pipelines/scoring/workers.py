@@ -21,12 +21,17 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark import Broadcast
 
+    from pipelines.reasons.explain import Explainer
     from pipelines.registry.bundle import Bundle
 
 Array = npt.NDArray[Any]
 
 OUTPUTS = "_outputs"
+REASONS = ("_explanation", "_explanation_base", "_explanation_rest", "_explanation_residual")
+"""What a row's reasons become: see `reasons.explain.Explained.rows`."""
+_MODEL, _EXPLAINER = "model", "explainer"
 _loaded: dict[str, Any] = {}
+"""The compiled model by its key, the model itself, and its explainer once it was asked for."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,8 @@ class Job:
     carried: tuple[str, ...]
     batch_size: int
     model_key: str
+    explain: int | None = None
+    """How many columns' reasons a row gets; None for none at all."""
 
 
 def model_key(bundle: Bundle) -> str:
@@ -77,29 +84,66 @@ def predictor(bundle: Bundle, key: str) -> Callable[[dict[str, Array]], Array]:
 
         _loaded.clear()
         _loaded[key] = predict
+        _loaded[_MODEL] = model
     found: Callable[[dict[str, Array]], Array] = _loaded[key]
+    return found
+
+
+def explainer(bundle: Bundle, key: str) -> Explainer:
+    """Return what explains the bundle's model, which `predictor` has loaded."""
+    predictor(bundle, key)
+    if _EXPLAINER not in _loaded:
+        from pipelines.reasons.explain import Explainer
+
+        _loaded[_EXPLAINER] = Explainer(bundle, _loaded[_MODEL])
+    found: Explainer = _loaded[_EXPLAINER]
     return found
 
 
 def score_batches(
     batches: Iterable[pa.RecordBatch], bundle: Broadcast[Bundle], job: Job
 ) -> Iterator[pa.RecordBatch]:
-    """Add the column `_outputs` (lists) to the `carried` columns of each batch of model inputs."""
+    """Add the column `_outputs` (lists) to the `carried` columns of each batch of model inputs.
+
+    Where reasons are asked for, those of `REASONS` follow.
+    """
     import pyarrow as pa
 
     for batch in batches:
         if batch.num_rows == 0:
             continue
         predict = predictor(bundle.value, job.model_key)
-        parts = []
+        parts, reasons = [], []
         for start in range(0, batch.num_rows, job.batch_size):
             part = batch.slice(start, job.batch_size)
-            parts.append(predict({one.name: _array(part, one, job) for one in job.inputs}))
+            inputs = {one.name: _array(part, one, job) for one in job.inputs}
+            parts.append(predict(inputs))
+            if job.explain is not None:
+                explained = explainer(bundle.value, job.model_key)(inputs)
+                reasons += explained.rows(job.explain)
         outputs = np.concatenate(parts)
         ends = np.arange(len(outputs) + 1, dtype=np.int32) * outputs.shape[1]
         lists = pa.ListArray.from_arrays(pa.array(ends), pa.array(outputs.ravel()))
-        columns = [batch.column(name) for name in job.carried]
-        yield pa.RecordBatch.from_arrays([*columns, lists], [*job.carried, OUTPUTS])
+        columns = [*(batch.column(name) for name in job.carried), lists]
+        names = [*job.carried, OUTPUTS]
+        if job.explain is not None:
+            columns += _reasons(reasons)
+            names += REASONS
+        yield pa.RecordBatch.from_arrays(columns, names)
+
+
+def _reasons(rows: list[dict[str, Any]]) -> list[pa.Array]:
+    """Return the columns of `REASONS`."""
+    import pyarrow as pa
+
+    one = pa.struct([("column", pa.string()), ("contribution", pa.float64())])
+    return [
+        pa.array([row["contributions"] for row in rows], pa.list_(one)),
+        *(
+            pa.array([row[name] for row in rows], pa.float64())
+            for name in ("base", "rest", "residual")
+        ),
+    ]
 
 
 def _array(batch: pa.RecordBatch, one: ScoredInput, job: Job) -> Array:

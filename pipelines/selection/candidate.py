@@ -54,6 +54,7 @@ def train_candidate(run: Run, opened: OpenedLake) -> Bundle:
         "constant_metrics": trained.evaluation["constant"],
         "decision_threshold": threshold.get("value", in_training(run.pipeline.score.threshold)),
         "asked_threshold": plain(run.pipeline.score.threshold),
+        "baseline": whole.baseline,
         "training": {**trained.facts, "seconds": watch.seconds},
         "settings": settings.model_dump(mode="json"),
         "asked": asked.model_dump(mode="json"),

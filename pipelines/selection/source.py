@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
 from pipelines.errors import EmptySplit, FeatureError
 from pipelines.lake.read import latest_version
+from pipelines.reasons.baseline import measured
 from pipelines.run import Run, Versions
 from pipelines.selection.trials import Data
 from pipelines.training.labels import check_labels, class_counts
@@ -63,8 +65,10 @@ def whole_data(run: Run, opened: OpenedLake) -> tuple[Data, FeatureSpec]:
     table = run.tables.training_set
     snapshots = _snapshots(opened, table, SPLITS)
     spec = load_spec(run.spark, run.lake, run.pipeline.name, str(table), opened.version(table))
-    check_labels(opened.read(table), run.pipeline.train)
-    return _data(run, opened, table, snapshots, spec), spec
+    rows = opened.read(table)
+    check_labels(rows, run.pipeline.train)
+    baseline = measured(rows.where(F.col(split_column(rows.schema)) == "train"), spec.inputs)
+    return replace(_data(run, opened, table, snapshots, spec), baseline=baseline), spec
 
 
 def fold_data(run: Run, opened: OpenedLake) -> list[Data]:

@@ -47,6 +47,8 @@ class Data:
     """Rows of each class in the training split, where `train.class_weights` asks for them."""
     threshold: Threshold = DEFAULT
     """Probability from which a row counts as a yes, or what it is chosen by."""
+    baseline: Mapping[str, float] = field(default_factory=dict)
+    """What reasons start from, by model input; of the training set alone."""
 
     @property
     def num_rows(self) -> dict[str, int]:

@@ -154,13 +154,25 @@ class _Service:
     async def predict(self, request: Request) -> dict[str, Any]:
         """Predict rows of raw columns by name."""
         served = self._champion.served
-        rows = await self._data(request, forms.own_rows)
-        found = await self._answers(served, rows)
+        asked: list[Any] = []
+
+        def read(body: Any) -> Any:
+            asked.extend(forms.asks_for_reasons(body))
+            return forms.own_rows(body)
+
+        rows = await self._data(request, read)
+        predictions = (await self._answers(served, rows)).rows()
+        wanted, top = asked
+        if wanted:
+            given = forms.with_bytes(rows, served.predictor.columns)
+            reasons = await run_in_threadpool(served.predictor.explain, given, top)
+            for prediction, reason in zip(predictions, reasons, strict=True):
+                prediction["explanation"] = reason
         return {
             "model_name": served.name,
             "model_version": served.version,
             "run_id": served.run_id,
-            "predictions": found.rows(),
+            "predictions": predictions,
         }
 
     async def reload(self) -> dict[str, Any]:

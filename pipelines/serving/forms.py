@@ -54,6 +54,18 @@ def own_rows(body: Any) -> list[Any]:
     return rows
 
 
+def asks_for_reasons(body: Any) -> tuple[bool, int | None]:
+    """Return whether `explain` asks for reasons, and of how many columns: `true` is all of them."""
+    asked = body.get("explain", False) if isinstance(body, dict) else False
+    if isinstance(asked, bool):
+        return asked, None
+    if isinstance(asked, int) and asked >= 1:
+        return True, asked
+    raise PredictionError(
+        f"`explain` is {asked!r}; expected true, false, or how many columns to tell of."
+    )
+
+
 def mlflow_data(body: Any) -> Any:
     """Return columns or rows of one of MLflow's four JSON forms; raise PredictionError else."""
     given = [form for form in MLFLOW_FORMS if isinstance(body, dict) and form in body]

@@ -6,10 +6,12 @@ bundle's feature spec, compiled to Keras, stands before the bundle's model in on
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +23,7 @@ from pipelines.errors import PredictionError
 from pipelines.serving.columns import RawColumn, by_column, encode, raw_columns
 
 if TYPE_CHECKING:
+    from pipelines.reasons.explain import Explainer
     from pipelines.registry.bundle import Bundle
 
 Array = npt.NDArray[Any]
@@ -107,6 +110,9 @@ class Predictor:
         self.task: Task = bundle.task
         self.class_names = bundle.class_names
         self._layers = (features, model)  # their tables live as long as they do
+        self._encoded = tf.function(features, reduce_retracing=True)
+        self._bundle, self._explainer = bundle, cast("Explainer | None", None)
+        self._one_at_a_time = threading.Lock()
         self._compiled = tf.function(
             lambda raw: model(features(raw), training=False), reduce_retracing=True
         )
@@ -126,21 +132,55 @@ class Predictor:
         outputs = np.concatenate(parts) if parts else np.empty((0, width))
         return said(outputs, self.task, self.threshold, self.class_names)
 
+    def explain(self, data: Any, top: int | None = None) -> list[dict[str, Any]]:
+        """Return the reasons of each row: see `reasons.explain.Explained.rows`.
+
+        `top` columns are told of each, all of them by default. Raises PredictionError as a call.
+        """
+        columns, num_rows = by_column(data, self.columns)
+        explainer = self._explainer_once()
+        found: list[dict[str, Any]] = []
+        for start in range(0, num_rows, _AT_ONCE):
+            tensors = self._tensors(columns, start, min(start + _AT_ONCE, num_rows))
+            inputs = self._told(start, functools.partial(self._encoded, tensors))
+            arrays = {name: value.numpy() for name, value in inputs.items()}
+            found += explainer(arrays).rows(top)
+        return found
+
+    def _explainer_once(self) -> Explainer:
+        from pipelines.reasons.explain import Explainer
+
+        with self._one_at_a_time:
+            if self._explainer is None:
+                self._explainer = Explainer(self._bundle, self._layers[1])
+        return self._explainer
+
     def warm_up(self) -> None:
         """Predict a row without any value, so that the first request waits for no compilation."""
         if not any(column.value_type == "binary" for column in self.columns):
             self([dict.fromkeys([column.name for column in self.columns])] * 2)
 
     def _outputs(self, columns: dict[str, Sequence[Any]], start: int, end: int) -> Array:
+        tensors = self._tensors(columns, start, end)
+        outputs = self._told(start, functools.partial(self._compiled, tensors))
+        found: Array = outputs.numpy().astype(np.float64)
+        return found
+
+    def _tensors(self, columns: dict[str, Sequence[Any]], start: int, end: int) -> dict[str, Any]:
         import tensorflow as tf
 
         raw = encode({name: values[start:end] for name, values in columns.items()}, self.columns)
-        tensors = {
+        return {
             name: tf.constant(values, tf.string if values.dtype == object else None)
             for name, values in raw.items()
         }
+
+    def _told(self, start: int, compute: Callable[[], Any]) -> Any:
+        """Return what is computed of rows from `start` on; a bad image is a PredictionError."""
+        import tensorflow as tf
+
         try:
-            found: Array = self._compiled(tensors).numpy().astype(np.float64)
+            return compute()
         except tf.errors.InvalidArgumentError as error:
             # The decoder of images says which of the rows it was given.
             told = re.search(
@@ -153,4 +193,3 @@ class Predictor:
             raise PredictionError(
                 f"{row}the image `{told[1]}` is not decodable, {told[2]}."
             ) from error
-        return found

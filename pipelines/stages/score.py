@@ -105,7 +105,14 @@ def _insert(
         scored_at=dt.datetime.now(dt.UTC),
     )
     rows = prediction_rows(
-        predict(missing, bundle, settings.featurize.grain, num_rows, settings.score.batch_size),
+        predict(
+            missing,
+            bundle,
+            settings.featurize.grain,
+            num_rows,
+            settings.score.batch_size,
+            settings.score.explain.top if settings.score.explain else None,
+        ),
         settings.featurize.key,
         settings.featurize.date,
         threshold_of(run, bundle),

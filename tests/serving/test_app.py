@@ -43,6 +43,9 @@ class Sum:
     def warm_up(self) -> None:
         pass
 
+    def explain(self, data: Any, top: int | None) -> Any:
+        return [{"of": row["distance"], "top": top} for row in data]
+
     def __call__(self, data: Any) -> Any:
         columns, num_rows = by_column(data, self.columns)
         raw = encode(columns, self.columns)
@@ -120,6 +123,19 @@ def test_rows_by_name_are_predicted_by_the_named_version(client):
         "run_id": "run-1",
         "predictions": [{"prediction": 6.5}, {"prediction": 3.5}],
     }
+
+
+def test_reasons_come_with_each_prediction_where_they_are_asked_for(client):
+    for asked, top in ((True, None), (2, 2)):
+        answer = client.post("/predict", json={"rows": [ROW, ROW], "explain": asked}).json()
+        explained = [one["explanation"] for one in answer["predictions"]]
+        assert explained == [{"of": 1.5, "top": top}] * 2
+    answer = client.post("/predict", json={"rows": [ROW], "explain": False}).json()
+    assert "explanation" not in answer["predictions"][0]
+    for bad in (0, -1, "yes", 1.5, None):
+        answer = client.post("/predict", json={"rows": [ROW], "explain": bad})
+        assert told(answer)[0] == 400
+        assert "`explain` is " in told(answer)[1]
 
 
 def test_every_form_gives_the_same_answer(client):
