@@ -14,7 +14,7 @@ unexport SPARK_HOME PYTHONPATH
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-checks setup-airflow setup-servers run test test-all test-dags test-unit lint format bench bench-model airflow doctor notebooks clean
+.PHONY: help setup setup-checks setup-airflow setup-servers run serve test test-all test-dags test-unit lint format bench bench-model airflow doctor notebooks clean
 
 help:  ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 24
@@ -35,6 +35,9 @@ setup-servers:
 
 run: setup  ## Run the flights pipeline from landing files to predictions and a report
 	@tidemill story $(PIPELINE)
+
+serve: setup  ## Answer over HTTP with the champion, on loopback (after `make run`)
+	@tidemill serve $(PIPELINE)
 
 test: setup setup-airflow setup-servers  ## Lint, types, import layers and the suite without its slow part
 	@python tests/suite.py

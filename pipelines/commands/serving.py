@@ -88,6 +88,7 @@ def serve(
 
     from pipelines.registry.bundle import load_bundle
     from pipelines.registry.champion import champion
+    from pipelines.serving.access import AccessLog, silent
     from pipelines.serving.app import make_app
     from pipelines.serving.models import Champion
     from pipelines.serving.predictor import Predictor
@@ -103,7 +104,7 @@ def serve(
         # The server takes signals itself: it lets requests end, then hands the signal on to these.
         signal.signal(number, lambda *_: None)
     uvicorn.run(
-        make_app(held, settings.serve, token),
+        make_app(held, settings.serve, token, AccessLog() if settings.serve.access_log else silent),
         host=host,
         port=port,
         log_config=None,

@@ -18,6 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from pipelines.config.serve import Serve
 from pipelines.errors import PredictionError
 from pipelines.serving import forms
+from pipelines.serving.access import silent
 from pipelines.serving.metrics import Metrics
 from pipelines.serving.models import Champion, Served
 from pipelines.serving.page import description, request_schema
@@ -26,6 +27,9 @@ logger = logging.getLogger(__name__)
 
 _OPEN = ("/ping", "/health", "/version", "/v2/health/live", "/v2/health/ready")
 """Paths that need no token: they say nothing of the model."""
+
+
+_LONGEST_ID = 128
 
 
 class Refused(Exception):
@@ -37,9 +41,17 @@ class Refused(Exception):
         self.status = status
 
 
-def make_app(champion: Champion, settings: Serve, token: str | None = None) -> FastAPI:
-    """Return the application. With a `token`, requests carry `Authorization: Bearer <token>`."""
-    service = _Service(champion, settings, token)
+def make_app(
+    champion: Champion,
+    settings: Serve,
+    token: str | None = None,
+    access: Callable[..., None] = silent,
+) -> FastAPI:
+    """Return the application. With a `token`, requests carry `Authorization: Bearer <token>`.
+
+    `access` is told of each request that was answered.
+    """
+    service = _Service(champion, settings, token, access)
     served = champion.served
     app = FastAPI(
         title=f"tidemill: {served.name}",
@@ -48,9 +60,7 @@ def make_app(champion: Champion, settings: Serve, token: str | None = None) -> F
     )
     app.middleware("http")(service.around)
     app.exception_handler(Refused)(_refuse)
-    own = {"requestBody": {"required": True, "content": {"application/json": {
-        "schema": request_schema(served)}}}}  # fmt: skip
-    app.post("/predict", openapi_extra=own, tags=["predict"])(service.predict)
+    app.post("/predict", tags=["predict"])(service.predict)
     app.post("/invocations", tags=["MLflow"])(service.invocations)
     app.get("/ping", tags=["MLflow"])(service.alive)
     app.get("/health", tags=["MLflow"])(service.alive)
@@ -64,7 +74,15 @@ def make_app(champion: Champion, settings: Serve, token: str | None = None) -> F
         app.get(prefix, tags=["Open Inference Protocol"])(service.v2_model)
         app.get(f"{prefix}/ready", tags=["Open Inference Protocol"])(service.v2_model_ready)
         app.post(f"{prefix}/infer", tags=["Open Inference Protocol"])(service.v2_infer)
+    _describe(app, served)
     return app
+
+
+def _describe(app: FastAPI, served: Served) -> None:
+    """Have the page tell of `/predict`'s body. FastAPI would leave nulls out of the example."""
+    content = {"application/json": {"schema": request_schema(served)}}
+    page = app.openapi()  # it is kept, and handed out from now on
+    page["paths"]["/predict"]["post"]["requestBody"] = {"required": True, "content": content}
 
 
 def _refuse(_: Request, error: Exception) -> Response:
@@ -75,15 +93,22 @@ def _refuse(_: Request, error: Exception) -> Response:
 class _Service:
     """The routes. Each answer comes from the version that was champion when its request came."""
 
-    def __init__(self, champion: Champion, settings: Serve, token: str | None) -> None:
+    def __init__(
+        self,
+        champion: Champion,
+        settings: Serve,
+        token: str | None,
+        access: Callable[..., None],
+    ) -> None:
         self._champion, self._settings, self._token = champion, settings, token
+        self._access = access
         self._metrics = Metrics()
 
     async def around(
         self, request: Request, call: Callable[[Request], Awaitable[Response]]
     ) -> Response:
         """Ask for the token, hand the request's id back, and count."""
-        name = request.headers.get("x-request-id") or uuid.uuid4().hex
+        name = request.headers.get("x-request-id", "")[:_LONGEST_ID] or uuid.uuid4().hex
         begin = time.perf_counter()
         if self._token and request.url.path not in _OPEN and not self._knows(request):
             response: Response = JSONResponse(
@@ -95,7 +120,18 @@ class _Service:
             response = await call(request)
         response.headers["x-request-id"] = name
         route = getattr(request.scope.get("route"), "path", "other")
-        self._metrics.count(route, response.status_code, time.perf_counter() - begin)
+        seconds = time.perf_counter() - begin
+        self._metrics.count(route, response.status_code, seconds)
+        self._access(
+            request_id=name,
+            client=request.client.host if request.client else None,
+            method=request.method,
+            route=route,
+            status=response.status_code,
+            seconds=round(seconds, 6),
+            rows=getattr(request.state, "num_rows", None),
+            model_version=self._champion.served.version,
+        )
         return response
 
     def _knows(self, request: Request) -> bool:
@@ -129,8 +165,9 @@ class _Service:
         except PredictionError as error:
             raise Refused(400, str(error)) from error
 
-    async def _answers(self, served: Served, data: Any) -> Any:
+    async def _answers(self, request: Request, served: Served, data: Any) -> Any:
         num_rows = forms.number_of_rows(data)
+        request.state.num_rows = num_rows
         if num_rows > self._settings.max_rows:
             raise Refused(
                 413,
@@ -161,7 +198,7 @@ class _Service:
             return forms.own_rows(body)
 
         rows = await self._data(request, read)
-        predictions = (await self._answers(served, rows)).rows()
+        predictions = (await self._answers(request, served, rows)).rows()
         wanted, top = asked
         if wanted:
             given = forms.with_bytes(rows, served.predictor.columns)
@@ -210,7 +247,7 @@ class _Service:
             raise Refused(
                 415, f"received Content-Type {kind!r}; expected application/json or text/csv."
             )
-        return {"predictions": (await self._answers(served, data)).rows()}
+        return {"predictions": (await self._answers(request, served, data)).rows()}
 
     # --- Open Inference Protocol 2
 
@@ -269,7 +306,7 @@ class _Service:
             asked.update(id=body.get("id"), outputs=body.get("outputs"))
             return data
 
-        found = await self._answers(served, await self._data(request, read))
+        found = await self._answers(request, served, await self._data(request, read))
         outputs = forms.v2_outputs(found)
         wanted = [one.get("name") for one in asked["outputs"] or [] if isinstance(one, dict)]
         return {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pipelines.serving.about import About
 from pipelines.serving.columns import RawColumn
 from pipelines.serving.models import Served
 
@@ -31,12 +32,14 @@ def description(served: Served) -> str:
 
 
 def request_schema(served: Served) -> dict[str, Any]:
-    """Return the JSON schema of `/predict`'s body, with a row of nulls as example."""
-    columns = served.predictor.columns
+    """Return the JSON schema of `/predict`'s body, with a row of training's middle as example."""
+    columns, about = served.predictor.columns, served.predictor.about
     row = {
         "type": "object",
         "required": [column.name for column in columns],
-        "properties": {column.name: _property(column) for column in columns},
+        "properties": {
+            column.name: _property(column, about.get(column.name, About())) for column in columns
+        },
     }
     return {
         "type": "object",
@@ -51,15 +54,18 @@ def request_schema(served: Served) -> dict[str, Any]:
                 "how many columns. It takes many times as long.",
             },
         },
-        "example": {"rows": [dict.fromkeys([column.name for column in columns])]},
+        "example": {"rows": [{one.name: about.get(one.name, About()).example for one in columns}]},
     }
 
 
-def _property(column: RawColumn) -> dict[str, Any]:
+def _property(column: RawColumn, about: About) -> dict[str, Any]:
     kind = column.value_type
     default = "integer" if kind in _WHOLE else "number"
     one: dict[str, Any] = {"type": [_JSON_TYPES.get(kind, default), "null"]}
     if kind in _FORMATS:
         one["format"] = _FORMATS[kind]
     found = {"type": ["array", "null"], "items": one} if column.is_list else one
-    return {**found, "description": f"{column.raw_type}: {column.expected}"}
+    if about.known:
+        found["examples"] = about.known
+    said = f"; {about.said}" if about.said else ""
+    return {**found, "description": f"{column.raw_type}: {column.expected}{said}"}

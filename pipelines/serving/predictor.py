@@ -20,6 +20,7 @@ from pipelines.config.losses import Task
 from pipelines.encoding.spec import FeatureSpec
 from pipelines.encoding.to_keras import to_keras
 from pipelines.errors import PredictionError
+from pipelines.serving.about import about_columns
 from pipelines.serving.columns import RawColumn, by_column, encode, raw_columns
 
 if TYPE_CHECKING:
@@ -105,6 +106,8 @@ class Predictor:
         features, model = to_keras(spec), bundle.load_model()
         self.columns: list[RawColumn] = raw_columns(spec)
         """What a row has to have, in the order of the features."""
+        self.about = about_columns(spec)
+        """What training knew of each raw column, by name."""
         self.run_id = bundle.run_id
         self.threshold = bundle.decision_threshold or threshold
         self.task: Task = bundle.task

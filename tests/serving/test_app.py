@@ -2,6 +2,8 @@
 
 import base64
 import contextlib
+import io
+import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +17,8 @@ import uvicorn
 from pipelines.config.serve import Serve
 from pipelines.errors import BundleError
 from pipelines.registry.champion import RegisteredModel
+from pipelines.serving.about import About
+from pipelines.serving.access import AccessLog
 from pipelines.serving.app import make_app
 from pipelines.serving.columns import RawColumn, by_column, encode
 from pipelines.serving.models import Champion
@@ -27,6 +31,7 @@ COLUMNS = [
     RawColumn("xs", "array<int>"),
     RawColumn("file", "binary"),
 ]
+ABOUT = {"distance": About(2.5, "mostly around 2 to 3", [])}
 ROW = {"distance": 1.5, "stops": 2, "day": "2013-12-01", "xs": [1, 2], "file": None}
 
 
@@ -38,6 +43,7 @@ class Sum:
     task: str = "number"
     threshold: float = 0.5
     class_names = None
+    about = ABOUT
     columns = COLUMNS
 
     def warm_up(self) -> None:
@@ -306,6 +312,8 @@ def test_health_metadata_and_page_say_what_answers(client):
     rows = schema["schema"]["properties"]["rows"]["items"]
     assert rows["required"] == [column.name for column in COLUMNS]
     assert rows["properties"]["day"]["format"] == "date"
+    assert rows["properties"]["distance"]["description"].endswith("mostly around 2 to 3")
+    assert schema["schema"]["example"]["rows"] == [{**dict.fromkeys(ROW), "distance": 2.5}]
 
 
 def test_requests_are_counted_by_route_and_status(client):
@@ -317,6 +325,21 @@ def test_requests_are_counted_by_route_and_status(client):
     assert 'tidemill_requests_total{route="/predict",status="200"} 1.0' in text
     assert 'tidemill_requests_total{route="other",status="404"} 1.0' in text
     assert 'tidemill_model_version{model="sums"} 1.0' in text
+
+
+def test_the_access_log_has_a_json_line_a_request_and_no_value_of_a_row(champion):
+    stream = io.StringIO()
+    with serving(make_app(champion, Serve(), access=AccessLog(stream))) as client:
+        secret = {**ROW, "distance": "Ada Lovelace"}
+        client.post("/predict", json={"rows": [ROW, ROW]}, headers={"x-request-id": b"a\xfc" * 99})
+        client.post("/predict?name=Ada", json={"rows": [secret]})
+        client.get("/made/up/Ada")
+    good, bad, unknown = map(json.loads, stream.getvalue().splitlines())
+    assert (good["status"], good["rows"], good["route"]) == (200, 2, "/predict")
+    assert (good["method"], good["model_version"], good["client"]) == ("POST", 1, "127.0.0.1")
+    assert len(good["request_id"]) == 128
+    assert (bad["status"], unknown["status"], unknown["route"]) == (422, 404, "other")
+    assert "Ada" not in stream.getvalue()
 
 
 def test_a_champion_that_can_not_be_loaded_at_the_start_is_an_error(registry):
