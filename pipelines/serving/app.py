@@ -19,9 +19,11 @@ from pipelines.config.serve import Serve
 from pipelines.errors import PredictionError
 from pipelines.serving import forms
 from pipelines.serving.access import silent
+from pipelines.serving.batches import Batches
 from pipelines.serving.metrics import Metrics
 from pipelines.serving.models import Champion, Served
 from pipelines.serving.page import description, request_schema
+from pipelines.serving.predictor import Prepared
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +32,7 @@ _OPEN = ("/ping", "/health", "/version", "/v2/health/live", "/v2/health/ready")
 
 
 _LONGEST_ID = 128
+_FEW = 16
 
 
 class Refused(Exception):
@@ -101,8 +104,8 @@ class _Service:
         access: Callable[..., None],
     ) -> None:
         self._champion, self._settings, self._token = champion, settings, token
-        self._access = access
-        self._metrics = Metrics()
+        self._access, self._metrics = access, Metrics()
+        self._batches = Batches(settings.batch_rows, self._metrics.batched)
 
     async def around(
         self, request: Request, call: Callable[[Request], Awaitable[Response]]
@@ -165,22 +168,26 @@ class _Service:
         except PredictionError as error:
             raise Refused(400, str(error)) from error
 
-    async def _answers(self, request: Request, served: Served, data: Any) -> Any:
-        num_rows = forms.number_of_rows(data)
-        request.state.num_rows = num_rows
-        if num_rows > self._settings.max_rows:
+    def _bound(self, data: Any, setting: str) -> int:
+        """Return how many rows there are; refuse more than the setting allows."""
+        num_rows, most = forms.number_of_rows(data), int(getattr(self._settings, setting))
+        if num_rows > most:
             raise Refused(
-                413,
-                f"received {num_rows:,} rows; expected at most {self._settings.max_rows:,} "
-                "(`serve.max_rows`).",
+                413, f"received {num_rows:,} rows; expected at most {most:,} (`serve.{setting}`)."
             )
-        columns = served.predictor.columns
+        return num_rows
 
-        def answer() -> Any:
-            return served.predictor(forms.with_bytes(data, columns))
+    async def _answers(self, request: Request, served: Served, data: Any) -> Any:
+        num_rows = request.state.num_rows = self._bound(data, "max_rows")
+        predictor = served.predictor
+
+        def prepare() -> Prepared:
+            return predictor.prepare(forms.with_bytes(data, predictor.columns))
 
         try:
-            found = await run_in_threadpool(answer)
+            # A few rows take less time than a way to another thread and back.
+            rows = prepare() if num_rows <= _FEW else await run_in_threadpool(prepare)
+            found = await self._batches(predictor, rows)
         except PredictionError as error:
             raise Refused(422, str(error)) from error
         self._metrics.predicted(served, num_rows)
@@ -198,6 +205,8 @@ class _Service:
             return forms.own_rows(body)
 
         rows = await self._data(request, read)
+        if asked[0]:
+            self._bound(rows, "max_explained_rows")
         predictions = (await self._answers(request, served, rows)).rows()
         wanted, top = asked
         if wanted:

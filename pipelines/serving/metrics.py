@@ -30,6 +30,15 @@ class Metrics:
         self._rows = Histogram(
             "tidemill_request_rows", "Rows of a request.", registry=self.registry, buckets=_ROWS
         )
+        self._batch_requests, self._batch_rows = (
+            Histogram(
+                f"tidemill_batch_{what}",
+                f"The {what} that one call of the model predicted.",
+                registry=self.registry,
+                buckets=_ROWS,
+            )
+            for what in ("requests", "rows")
+        )
         self._version = Gauge(
             "tidemill_model_version", "The version that answers.", ("model",),
             registry=self.registry,
@@ -39,6 +48,11 @@ class Metrics:
         """Count a request; `route` is its pattern, never a path that a caller made up."""
         self._requests.labels(route, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
+
+    def batched(self, num_requests: int, num_rows: int) -> None:
+        """Count a call of the model: of how many requests, with how many rows."""
+        self._batch_requests.observe(num_requests)
+        self._batch_rows.observe(num_rows)
 
     def predicted(self, served: Served, num_rows: int) -> None:
         """Count rows that were predicted."""

@@ -7,6 +7,7 @@ bundle's feature spec, compiled to Keras, stands before the bundle's model in on
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 import threading
 from collections.abc import Callable, Sequence
@@ -86,6 +87,14 @@ def said(
     return Predictions(prediction, predicted, labels, probabilities)
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """Rows of one request: `arrays` as `columns.encode` makes them."""
+
+    arrays: dict[str, Array]
+    num_rows: int
+
+
 class Predictor:
     """A bundle's model with its feature spec, compiled once; calls may come from several threads.
 
@@ -126,25 +135,35 @@ class Predictor:
         Columns that the model doesn't know are passed over. Raises PredictionError where one that
         it needs is missing, or a value is not of its column's type.
         """
+        (found,) = self.answer([self.prepare(data)])
+        return found
+
+    def prepare(self, data: Any) -> Prepared:
+        """Return rows, in any of those forms, as `answer` takes them; raises what a call raises."""
         columns, num_rows = by_column(data, self.columns)
-        parts = [
-            self._outputs(columns, start, min(start + _AT_ONCE, num_rows))
-            for start in range(0, num_rows, _AT_ONCE)
-        ]
+        return Prepared(encode(columns, self.columns), num_rows)
+
+    def answer(self, parts: Sequence[Prepared]) -> list[Predictions]:
+        """Predict the rows of several requests at once; an image that is none is refused here."""
+        arrays = joined([one.arrays for one in parts])
+        ends = np.cumsum([0, *(one.num_rows for one in parts)])
+        found = [self._outputs(arrays, start) for start in range(0, int(ends[-1]), _AT_ONCE)]
         width = len(self.class_names or "1") if self.task == "classes" else 1
-        outputs = np.concatenate(parts) if parts else np.empty((0, width))
-        return said(outputs, self.task, self.threshold, self.class_names)
+        outputs = np.concatenate(found) if found else np.empty((0, width))
+        return [
+            said(outputs[start:end], self.task, self.threshold, self.class_names)
+            for start, end in itertools.pairwise(ends)
+        ]
 
     def explain(self, data: Any, top: int | None = None) -> list[dict[str, Any]]:
         """Return the reasons of each row: see `reasons.explain.Explained.rows`.
 
         `top` columns are told of each, all of them by default. Raises PredictionError as a call.
         """
-        columns, num_rows = by_column(data, self.columns)
-        explainer = self._explainer_once()
+        rows, explainer = self.prepare(data), self._explainer_once()
         found: list[dict[str, Any]] = []
-        for start in range(0, num_rows, _AT_ONCE):
-            tensors = self._tensors(columns, start, min(start + _AT_ONCE, num_rows))
+        for start in range(0, rows.num_rows, _AT_ONCE):
+            tensors = _tensors(rows.arrays, start)
             inputs = self._told(start, functools.partial(self._encoded, tensors))
             arrays = {name: value.numpy() for name, value in inputs.items()}
             found += explainer(arrays).rows(top)
@@ -163,20 +182,11 @@ class Predictor:
         if not any(column.value_type == "binary" for column in self.columns):
             self([dict.fromkeys([column.name for column in self.columns])] * 2)
 
-    def _outputs(self, columns: dict[str, Sequence[Any]], start: int, end: int) -> Array:
-        tensors = self._tensors(columns, start, end)
+    def _outputs(self, arrays: dict[str, Array], start: int) -> Array:
+        tensors = _tensors(arrays, start)
         outputs = self._told(start, functools.partial(self._compiled, tensors))
         found: Array = outputs.numpy().astype(np.float64)
         return found
-
-    def _tensors(self, columns: dict[str, Sequence[Any]], start: int, end: int) -> dict[str, Any]:
-        import tensorflow as tf
-
-        raw = encode({name: values[start:end] for name, values in columns.items()}, self.columns)
-        return {
-            name: tf.constant(values, tf.string if values.dtype == object else None)
-            for name, values in raw.items()
-        }
 
     def _told(self, start: int, compute: Callable[[], Any]) -> Any:
         """Return what is computed of rows from `start` on; a bad image is a PredictionError."""
@@ -196,3 +206,32 @@ class Predictor:
             raise PredictionError(
                 f"{row}the image `{told[1]}` is not decodable, {told[2]}."
             ) from error
+
+
+def joined(parts: Sequence[dict[str, Array]]) -> dict[str, Array]:
+    """Return arrays of several requests below each other; lists are padded to the longest."""
+    if len(parts) == 1:
+        return parts[0]
+    found = {}
+    for name in parts[0]:
+        arrays = [part[name] for part in parts]
+        if arrays[0].ndim == 2:
+            longest = max(array.shape[1] for array in arrays)
+            filler = b"" if arrays[0].dtype == object else 0
+            arrays = [
+                np.pad(one, ((0, 0), (0, longest - one.shape[1])), constant_values=filler)
+                for one in arrays
+            ]
+        found[name] = np.concatenate(arrays)
+    return found
+
+
+def _tensors(arrays: dict[str, Array], start: int) -> dict[str, Any]:
+    import tensorflow as tf
+
+    return {
+        name: tf.constant(
+            values[start : start + _AT_ONCE], tf.string if values.dtype == object else None
+        )
+        for name, values in arrays.items()
+    }

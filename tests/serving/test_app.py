@@ -22,7 +22,7 @@ from pipelines.serving.access import AccessLog
 from pipelines.serving.app import make_app
 from pipelines.serving.columns import RawColumn, by_column, encode
 from pipelines.serving.models import Champion
-from pipelines.serving.predictor import said
+from pipelines.serving.predictor import Prepared, said
 
 COLUMNS = [
     RawColumn("distance", "double"),
@@ -52,9 +52,14 @@ class Sum:
     def explain(self, data: Any, top: int | None) -> Any:
         return [{"of": row["distance"], "top": top} for row in data]
 
-    def __call__(self, data: Any) -> Any:
+    def prepare(self, data: Any) -> Prepared:
         columns, num_rows = by_column(data, self.columns)
-        raw = encode(columns, self.columns)
+        return Prepared(encode(columns, self.columns), num_rows)
+
+    def answer(self, parts: Any) -> Any:
+        return [self.of(part.arrays, part.num_rows) for part in parts]
+
+    def of(self, raw: Any, num_rows: int) -> Any:
         xs = np.where(np.arange(raw["xs"].shape[1]) < raw["xs_length"][:, None], raw["xs"], 0)
         size = np.array([len(one) for one in raw["file"]], float)
         total = raw["distance"] + raw["stops"] + xs.sum(axis=1) + size + self.bias
@@ -113,7 +118,9 @@ def serving(app: Any) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def client(champion):
-    with serving(make_app(champion, Serve(max_rows=5, max_bytes=20_000))) as client:
+    with serving(
+        make_app(champion, Serve(max_rows=5, max_bytes=20_000, max_explained_rows=2))
+    ) as client:
         yield client
 
 
@@ -136,6 +143,8 @@ def test_reasons_come_with_each_prediction_where_they_are_asked_for(client):
         answer = client.post("/predict", json={"rows": [ROW, ROW], "explain": asked}).json()
         explained = [one["explanation"] for one in answer["predictions"]]
         assert explained == [{"of": 1.5, "top": top}] * 2
+    many = told(client.post("/predict", json={"rows": [ROW] * 3, "explain": True}))
+    assert many == (413, "received 3 rows; expected at most 2 (`serve.max_explained_rows`).")
     answer = client.post("/predict", json={"rows": [ROW], "explain": False}).json()
     assert "explanation" not in answer["predictions"][0]
     for bad in (0, -1, "yes", 1.5, None):
@@ -176,9 +185,7 @@ def test_csv_is_read_with_its_header_and_empty_fields_are_null(registry):
     class Flat(Sum):
         columns = (*COLUMNS[:3], RawColumn("name", "string"))
 
-        def __call__(self, data):
-            columns, _ = by_column(data, self.columns)
-            raw = encode(columns, self.columns)
+        def of(self, raw, num_rows):
             return said(np.nan_to_num(raw["distance"] + raw["stops"]).reshape(-1, 1), "number")
 
     app = make_app(Champion(registry.find, lambda model: Flat()), Serve())
