@@ -12,9 +12,9 @@ from pipelines.commands.options import WITH_SPARK, Options, lake_of, print_json,
 from pipelines.config.threshold import in_training
 from pipelines.terminal import set_up_logging
 
-_TOKEN = "TIDEMILL_SERVE_TOKEN"
+TOKEN = "TIDEMILL_SERVE_TOKEN"
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
-_GRACE_SECONDS = 30
+GRACE_SECONDS = 30
 
 
 @shares(*WITH_SPARK, "date")
@@ -60,7 +60,7 @@ def explain(
 def serve(
     options: Options,
     host: Annotated[
-        str, typer.Option("--host", help=f"Any but loopback needs a token in {_TOKEN}.")
+        str, typer.Option("--host", help=f"Any but loopback needs a token in {TOKEN}.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535)] = 8080,
     certificate: Annotated[
@@ -74,11 +74,11 @@ def serve(
     from pipelines.errors import UsageError
 
     set_up_logging(is_watched=False)
-    token = os.environ.get(_TOKEN) or None
+    token = os.environ.get(TOKEN) or None
     if host not in _LOOPBACK and token is None:
         raise UsageError(
             f"--host {host} can be reached from other machines, so requests need a token. Put one "
-            f"into the environment as {_TOKEN}, or leave --host out."
+            f"into the environment as {TOKEN}, or leave --host out."
         )
     if (certificate is None) != (key is None):
         raise UsageError("--certificate and --key go together; give both, or neither.")
@@ -111,5 +111,5 @@ def serve(
         access_log=False,
         ssl_certfile=certificate,
         ssl_keyfile=key,
-        timeout_graceful_shutdown=_GRACE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
     )

@@ -27,7 +27,7 @@ from pipelines.serving.predictor import Prepared
 
 logger = logging.getLogger(__name__)
 
-_OPEN = ("/ping", "/health", "/version", "/v2/health/live", "/v2/health/ready")
+OPEN = ("/ping", "/health", "/version", "/v2/health/live", "/v2/health/ready")
 """Paths that need no token: they say nothing of the model."""
 
 
@@ -113,7 +113,7 @@ class _Service:
         """Ask for the token, hand the request's id back, and count."""
         name = request.headers.get("x-request-id", "")[:_LONGEST_ID] or uuid.uuid4().hex
         begin = time.perf_counter()
-        if self._token and request.url.path not in _OPEN and not self._knows(request):
+        if self._token and request.url.path not in OPEN and not self._knows(request):
             response: Response = JSONResponse(
                 {"error": "expected the header `Authorization: Bearer <token>`"},
                 401,
