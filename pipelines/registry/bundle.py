@@ -8,6 +8,7 @@ A bundle is a folder of
     history.json        metrics of each epoch
     evaluation.json     metrics on the test split, and what its pictures are drawn from
     snapshots.json      the live files each split was read from (a training set may have many)
+    MLmodel, input_example.json, requirements.txt    the same as a model of MLflow's
     card.md             the model card: one page for people
     code/               the Python files of a model of the user's own, where it is one
 
@@ -162,6 +163,7 @@ class Bundle:
 def save_bundle(folder: str, bundle: Bundle) -> None:
     """Write a bundle into a folder (path or URI), the manifest last."""
     from pipelines.registry.card import card
+    from pipelines.registry.mlmodel import mlflow_files
 
     place = Folder(folder)
     manifest = hide_in({**bundle.manifest, "format_version": FORMAT_VERSION})
@@ -174,6 +176,8 @@ def save_bundle(folder: str, bundle: Bundle) -> None:
     place.write("history.json", _to_json(bundle.history))
     place.write("evaluation.json", _to_json(bundle.evaluation))
     place.write("snapshots.json", _to_json(bundle.snapshots))
+    for name, content in mlflow_files(bundle).items():
+        place.write(name, content)
     place.write(CARD, card(bundle).encode("utf-8"))
     place.write(MANIFEST, _to_json(manifest))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipelines.serving.about import About
+from pipelines.encoding.about import About
 from pipelines.serving.columns import RawColumn
 from pipelines.serving.models import Served
 

@@ -18,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.config.losses import Task
+from pipelines.encoding.about import about_columns
 from pipelines.encoding.spec import FeatureSpec
 from pipelines.encoding.to_keras import to_keras
 from pipelines.errors import PredictionError
-from pipelines.serving.about import about_columns
 from pipelines.serving.columns import RawColumn, by_column, encode, raw_columns
 
 if TYPE_CHECKING:

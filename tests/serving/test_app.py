@@ -15,9 +15,9 @@ import pytest
 import uvicorn
 
 from pipelines.config.serve import Serve
+from pipelines.encoding.about import About
 from pipelines.errors import BundleError
 from pipelines.registry.champion import RegisteredModel
-from pipelines.serving.about import About
 from pipelines.serving.access import AccessLog
 from pipelines.serving.app import make_app
 from pipelines.serving.columns import RawColumn, by_column, encode

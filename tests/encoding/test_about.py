@@ -1,10 +1,10 @@
 """What the service's page says of raw columns, from the feature spec alone."""
 
+from pipelines.encoding.about import About, about_columns
 from pipelines.encoding.kinds.category import FittedCategory
 from pipelines.encoding.kinds.cyclical import FittedCyclical
 from pipelines.encoding.kinds.numeric import FittedNumeric
 from pipelines.encoding.spec import FeatureSpec
-from pipelines.serving.about import About, about_columns
 
 
 def spec_of(*features):
