@@ -100,12 +100,11 @@ class Bundle:
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
-        """What people call the classes, from 0; None where it says a number."""
-        if self.task == "number":
-            return None
+        """What people call the classes, from 0; None of a number, or where nobody said how many."""
         settings = self.manifest.get("settings", {})
-        found = settings.get("class_names") or range(settings.get("classes") or 2)
-        return tuple(map(str, found))
+        num_classes = {"binary": 2, "classes": settings.get("classes"), "number": None}[self.task]
+        found = settings.get("class_names") or (range(num_classes) if num_classes else None)
+        return None if found is None else tuple(map(str, found))
 
     def load_model(self) -> keras.Model:
         """Return the Keras model: a dict of inputs by name, each (rows, *shape) -> (rows, outputs).

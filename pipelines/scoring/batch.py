@@ -101,7 +101,8 @@ def prediction_rows(
     Binary models fill `prediction` (probability of class 1) and `predicted_class`; models of more
     classes `predicted_class` (the likeliest, the first of equals), `prediction` (its probability)
     and `probabilities`; models of a number `prediction` alone. `predicted_label` is what `names`,
-    from class 0 on, call the predicted class. Reasons are handed on where there are any.
+    from class 0 on, call the predicted class, by default its number. Reasons are handed on where
+    there are any.
     """
     outputs = F.col(OUTPUTS)
     prediction = F.array_max(outputs) if task == "classes" else F.get(outputs, F.lit(0))
@@ -111,7 +112,7 @@ def prediction_rows(
         predicted_class = (F.array_position(outputs, F.array_max(outputs)) - 1).cast("int")
     else:
         predicted_class = F.lit(None).cast("int")
-    label = F.lit(None).cast("string")
+    label = predicted_class.cast("string")
     if names is not None and task != "number":
         label = F.get(F.array(*map(F.lit, names)), predicted_class)
     probabilities = outputs if task == "classes" else F.lit(None).cast("array<double>")

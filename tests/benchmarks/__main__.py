@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.benchmarks import feeding, increments, launching, normalizing, training
+from tests.benchmarks import feeding, increments, launching, normalizing, serving, training
 from tests.benchmarks.measure import Figure, say
 
 ROWS = 2_000_000
@@ -36,6 +36,7 @@ def groups(folder: str, rows: int, lake_rows: int) -> dict[str, Callable[[], Ite
         "clean": lambda: increments.measure(folder, lake_rows, "clean"),
         "featurize": lambda: increments.measure(folder, lake_rows, "featurize"),
         "normalize": lambda: normalizing.normalize(folder),
+        "serve": lambda: serving.measure(folder),
     }
 
 

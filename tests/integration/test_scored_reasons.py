@@ -21,7 +21,7 @@ def test_reasons_come_in_the_same_commit_and_older_rows_stay_as_they_are(
     assert again.written == done.written
     rows = read_at(spark, lake, PREDICTIONS, latest_version(spark, lake, PREDICTIONS)).collect()
     for row in rows:
-        assert row["predicted_label"] == ("late" if row["predicted_class"] else "on time")
+        assert row["predicted_label"] == str(row["predicted_class"]), "nobody has named the classes"
         if row["scoring_date"] == FIRST:
             assert row["explanation"] is None
             continue

@@ -71,6 +71,7 @@ def test_a_prediction_row_says_where_it_came_from(spark):
         "scoring_date": DAY,
         "prediction": 0.5,
         "predicted_class": 1,
+        "predicted_label": "1",
         "probabilities": None,
         "model_name": "flights_late",
         "model_version": 3,
