@@ -1,40 +1,43 @@
-"""One small lake that went through all stages, shared by the tests that look at the whole."""
+"""One small lake that the default run made, shared by the tests that look at the whole."""
 
 import datetime as dt
-import shutil
 
 import pytest
 
 from pipelines.config.load import load_pipeline
 from pipelines.lake.catalog import Lake
 from pipelines.runner import open_run, run_stage
-from pipelines.stages.catalog import STAGES
+from pipelines.story import Dates, tell
 
-UNTIL = dt.date(2013, 1, 17)
-SCORED = dt.date(2013, 1, 16)
+SCORED = dt.date(2013, 1, 15)
 
 
-@pytest.fixture(scope="session")
-def run_all(spark, flights_landing, tmp_path_factory):
-    """Land a slice, and give a function that takes it through all stages into one lake."""
-    folder = tmp_path_factory.mktemp("whole")
-    shutil.copytree(flights_landing(UNTIL), folder / "landing")
-    lake = Lake(str(folder / "lake"))
-    pipeline = load_pipeline("flights", "test", [f"landing={folder / 'landing'}"], lake.root)
+class Whole:
+    """The default run in small: fifteen days of flights, from landing files to a report."""
 
-    def run():
-        dated = {"featurize": None, "score": SCORED, "monitor": SCORED}
-        return {
-            stage: run_stage(stage, open_run(pipeline, date=dated.get(stage), spark=spark))
-            for stage in STAGES.names
-        }
+    def __init__(self, spark, folder):
+        self._spark = spark
+        self.lake = Lake(str(folder / "lake"))
+        landing = f"landing={folder / 'landing'}"
+        self.pipeline = load_pipeline("flights", "test", [landing], self.lake.root)
 
-    run.lake = lake
-    run.pipeline = pipeline
-    return run
+    def tell(self):
+        """Tell it, as `tidemill story` does; return all results in order."""
+        dates = Dates.of(self.pipeline, SCORED)
+        return tell(open_run(self.pipeline, spark=self._spark), dates, step=1)
+
+    def run(self, stage):
+        """Run a stage once more."""
+        return run_stage(stage, open_run(self.pipeline, spark=self._spark))
 
 
 @pytest.fixture(scope="session")
-def first_results(run_all):
-    """Results of the first run, by stage."""
-    return run_all()
+def whole(spark, tmp_path_factory):
+    """The default run; `first_results` has it told."""
+    return Whole(spark, tmp_path_factory.mktemp("whole"))
+
+
+@pytest.fixture(scope="session")
+def first_results(whole):
+    """Each stage's first result, by its name."""
+    return {result.stage: result for result in reversed(whole.tell())}

@@ -1,17 +1,19 @@
-"""A slice of flights through all stages, twice."""
+"""A slice of flights through all stages: what it leaves, told again, and done again."""
 
 import datetime as dt
+import io
 import shutil
 from pathlib import Path
 
 import pytest
 from delta.tables import DeltaTable
+from rich.console import Console
 
 from pipelines.lake.catalog import LAYERS, Lake
 from pipelines.lake.read import latest_version, read_at
 from pipelines.lake.tables import PipelineTables
 from pipelines.runner import open_run, run_stage
-from pipelines.summary import gather
+from pipelines.summary import gather, show
 from tests.end_to_end.conftest import SCORED
 
 pytestmark = [pytest.mark.spark, pytest.mark.tensorflow, pytest.mark.end_to_end]
@@ -34,23 +36,43 @@ def test_every_stage_states_what_it_read_and_wrote(first_results):
     assert score.counts["inserted"] == score.counts["rows_in"] > 500
 
 
-def test_a_second_run_leaves_the_tables_of_data_as_they_were(spark, run_all, first_results):
-    lake = run_all.lake
-    tables = {
-        name: version
-        for stage in ("ingest", "clean", "featurize", "normalize")
-        for name, version in first_results[stage].written.items()
-    }
-    before = {name: content(spark, lake, name, version) for name, version in tables.items()}
-    results = run_all()
+def test_the_story_leads_to_predictions_and_a_report_and_told_again_changes_nothing(
+    whole, first_results
+):
+    summary = gather(whole.pipeline, whole.lake)
+    rows = {fact.table: fact.num_rows for fact in summary.tables}
+    # So many flights were due to leave on the one day that is scored.
+    assert rows["predictions.flights_late"] == 894
+    assert rows["bronze.schedules"] == rows["silver.flights"]
+    assert set(summary.model.metrics) == set(summary.model.constant_metrics)
+    assert Path(summary.report).name == f"{SCORED}.html"
+    console = Console(file=io.StringIO(), width=160)
+    show(summary, console)
+    assert "constant guess" in console.file.getvalue()
+
+    whole.tell()
+    assert gather(whole.pipeline, whole.lake) == summary
+
+
+def test_a_second_run_leaves_the_tables_of_data_as_they_were(spark, whole, first_results):
+    lake, stages = whole.lake, ("ingest", "clean", "featurize", "normalize")
+    made_of_history = first_results["normalize"].counts["rows_out"]
+    # Told day by day, features end with the last one, and the training set with its first labels.
+    whole.run("featurize")
+    assert whole.run("normalize").counts["rows_out"] > made_of_history
+    tables = {name for stage in stages for name in first_results[stage].written}
+    before = {name: latest_version(spark, lake, name) for name in tables}
+    results = {stage: whole.run(stage) for stage in stages}
     assert results["ingest"].counts["rows_in"] == 0
-    after = {name: latest_version(spark, lake, name) for name in tables}
-    for name, version in after.items():
-        assert content(spark, lake, name, version) == before[name], name
+    for name, version in before.items():
+        after = latest_version(spark, lake, name)
+        if after != version:
+            now, then = (content(spark, lake, name, one) for one in (after, version))
+            assert now == then, name
 
 
-def test_the_catalog_knows_every_table_of_the_lake_as_it_is(spark, run_all, first_results):
-    lake, known = run_all.lake, {str(one): one for one in PipelineTables(run_all.pipeline).every}
+def test_the_catalog_knows_every_table_of_the_lake_as_it_is(spark, whole, first_results):
+    lake, known = whole.lake, {str(one): one for one in PipelineTables(whole.pipeline).every}
     root = Path(lake.root)
     folders = {one.name for one in root.iterdir() if not one.name.startswith("_")}
     assert folders == set(LAYERS)
@@ -68,8 +90,8 @@ def test_the_catalog_knows_every_table_of_the_lake_as_it_is(spark, run_all, firs
             assert rows.select(*table.key).distinct().count() == rows.count(), name
 
 
-def test_the_summary_shows_tables_model_predictions_and_report(run_all, first_results):
-    summary = gather(run_all.pipeline, run_all.lake)
+def test_the_summary_shows_tables_model_predictions_and_report(whole, first_results):
+    summary = gather(whole.pipeline, whole.lake)
     tables = {fact.table for fact in summary.tables}
     assert {"bronze.schedules", "silver.flights", "gold.flights_training"} <= tables
     assert summary.model is not None
@@ -80,14 +102,14 @@ def test_the_summary_shows_tables_model_predictions_and_report(run_all, first_re
 
 
 def test_a_copy_of_the_lake_goes_on_with_nothing_of_the_one_it_was_made_of(
-    spark, run_all, first_results, tmp_path, monkeypatch
+    spark, whole, first_results, tmp_path, monkeypatch
 ):
     (tmp_path / "cwd").mkdir()
     monkeypatch.chdir(tmp_path / "cwd")
-    original, copy = Path(run_all.lake.root), Lake(str(tmp_path / "copy"))
+    original, copy = Path(whole.lake.root), Lake(str(tmp_path / "copy"))
     shutil.copytree(original, copy.root)
     away = original.rename(original.with_name("away"))
-    pipeline = run_all.pipeline.model_copy(update={"lake": copy.root})
+    pipeline = whole.pipeline.model_copy(update={"lake": copy.root})
     try:
         again = first_results["promote"].run_id
         promoted = run_stage("promote", open_run(pipeline, run_id=again, spark=spark))

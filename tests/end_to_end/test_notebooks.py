@@ -12,13 +12,13 @@ pytestmark = [pytest.mark.spark, pytest.mark.tensorflow, pytest.mark.end_to_end]
     ("name", "plots"), [("01_explore_the_lake", 2), ("02_read_the_predictions", 3)]
 )
 def test_a_notebook_runs_and_draws_its_plots(
-    project, run_all, first_results, monkeypatch, name, plots
+    project, whole, first_results, monkeypatch, name, plots
 ):
     import nbformat
     from nbclient import NotebookClient
 
     monkeypatch.setenv("TIDEMILL_ENV", "test")
-    monkeypatch.setenv("TIDEMILL_LAKE", run_all.lake.root)
+    monkeypatch.setenv("TIDEMILL_LAKE", whole.lake.root)
     monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)
     for variable in [name for name in os.environ if name.startswith("PYSPARK_GATEWAY")]:
         monkeypatch.delenv(variable)

@@ -18,12 +18,12 @@ pytestmark = [pytest.mark.spark, pytest.mark.tensorflow, pytest.mark.end_to_end]
 
 
 @pytest.fixture
-def service(project, run_all, first_results, tmp_path):
+def service(project, whole, first_results, tmp_path):
     """The address of a service over the whole lake; at the end it stops within its grace."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    arguments = ["serve", "flights", "--env", "test", "--lake", run_all.lake.root]
+    arguments = ["serve", "flights", "--env", "test", "--lake", whole.lake.root]
     main = "from pipelines.cli import main; main()"
     log = (tmp_path / "log").open("w+")
     process = subprocess.Popen(
@@ -52,9 +52,9 @@ def service(project, run_all, first_results, tmp_path):
     assert code == 0
 
 
-def test_the_service_says_what_batch_scoring_wrote(spark, run_all, service):
-    lake, date = run_all.lake, run_all.pipeline.featurize.date
-    key = list(run_all.pipeline.featurize.key)
+def test_the_service_says_what_batch_scoring_wrote(spark, whole, service):
+    lake, date = whole.lake, whole.pipeline.featurize.date
+    key = list(whole.pipeline.featurize.key)
     features, predictions = (
         read_at(spark, lake, table, latest_version(spark, lake, table))
         .where(f"{date} = DATE'{SCORED}'")
