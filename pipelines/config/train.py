@@ -26,6 +26,7 @@ from pipelines.settings import Settings
 _NOT_SEARCHED = (
     # These would change what trials are judged by ...
     *("search", "folds", "loss", "classes", "class_names", "huber_delta", "class_weights"),
+    "scale_label",
     # ... and these leave the model as it is.
     *("ranks", "max_restarts", "rank_wait", "hang_timeout", "resources", "checkpoint_steps"),
 )
@@ -71,6 +72,10 @@ class Train(Settings):
     class_weights: Literal["balanced"] | dict[int, float] | None = None
     """Weight of each class's rows in the training loss (not in validation's): by class, others
     1, or `balanced`: rows / (classes x rows of the class) in the training split."""
+    scale_label: bool = False
+    """Of a number: whether the model learns it by its distance from the mean, in standard
+    deviations (both of the training split), and says it in its own unit. Without it numbers far
+    from 0 to 1, such as prices, take very long to learn."""
     optimizer: Optimizer = Optimizer()
     """How the weights move, and how fast."""
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
@@ -161,6 +166,15 @@ class Train(Settings):
             raise ValueError(
                 f"`train.class_names: {list(names)}` must be {expected} different names, one a "
                 "class from 0 on"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _scaled_label_is_a_number(self) -> Train:
+        if self.scale_label and self.task != "number":
+            raise ValueError(
+                f"`train.scale_label` is for numbers; received `train.loss: {self.loss}`, whose "
+                "label is a class. Leave it out"
             )
         return self
 

@@ -148,7 +148,11 @@ def _train(run: Run, bundle: Bundle, snapshots: Mapping[str, Snapshot], folder: 
     with using(bundle.code):
         check_model(settings.model, settings.options, inputs)
     counts = class_counts(snapshots["train"]) if settings.class_weights == "balanced" else {}
-    data = Data("", snapshots, inputs, bundle.tables, counts, bundle.decision_threshold or 0.5)
+    # Of the first training: computed again, it might differ in its last bit.
+    mean, deviation = bundle.manifest.get("label_scale", (0.0, 1.0))
+    scale = (mean, deviation) if settings.scale_label else None
+    threshold = bundle.decision_threshold or 0.5
+    data = Data("", snapshots, inputs, bundle.tables, counts, threshold, scale)
     work = data.work(settings, folder, code=bundle.code)
     work.rows.check()
     task = functools.partial(train_rank, work=work)

@@ -50,6 +50,7 @@ def train_candidate(run: Run, opened: OpenedLake) -> Bundle:
         "training_set": str(run.tables.training_set),
         "inputs": [one.model_dump(mode="json") for one in spec.inputs],
         "num_rows": whole.num_rows,
+        **({"label_scale": list(whole.label_scale)} if whole.label_scale else {}),
         "metrics": trained.evaluation["metrics"],
         "constant_metrics": trained.evaluation["constant"],
         "decision_threshold": threshold.get("value", in_training(run.pipeline.score.threshold)),

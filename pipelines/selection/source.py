@@ -13,7 +13,7 @@ from pipelines.lake.read import latest_version
 from pipelines.reasons.baseline import measured
 from pipelines.run import Run, Versions
 from pipelines.selection.trials import Data
-from pipelines.training.labels import check_labels, class_counts
+from pipelines.training.labels import check_labels, class_counts, label_scale
 from pipelines.training_set import folds
 from pipelines.training_set.store import (
     load_fold_spec,
@@ -96,17 +96,18 @@ def _data(
     what: str = "",
     trained_on: str = "train",
 ) -> Data:
-    counts = _class_counts(run, opened, table, trained_on)
-    threshold = run.pipeline.score.threshold
-    return Data(what, snapshots, spec.inputs, dict(opened.versions), counts, threshold)
-
-
-def _class_counts(run: Run, opened: OpenedLake, table: Table, split: str) -> dict[int, int]:
-    """Return the rows of each class in a split; none where no weight depends on them."""
-    if run.pipeline.train.class_weights != "balanced":
-        return {}
-    rows = opened.read(table)
-    return class_counts(rows.where(F.col(split_column(rows.schema)) == split))
+    settings, rows = run.pipeline.train, opened.read(table)
+    trained = rows.where(F.col(split_column(rows.schema)) == trained_on)
+    return Data(
+        what,
+        snapshots,
+        spec.inputs,
+        dict(opened.versions),
+        # Counted where a weight depends on them.
+        class_counts(trained) if settings.class_weights == "balanced" else {},
+        run.pipeline.score.threshold,
+        label_scale=label_scale(trained) if settings.scale_label else None,
+    )
 
 
 def _snapshots(opened: OpenedLake, table: Table, splits: Sequence[str]) -> dict[str, Snapshot]:

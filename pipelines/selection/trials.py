@@ -49,6 +49,8 @@ class Data:
     """Probability from which a row counts as a yes, or what it is chosen by."""
     baseline: Mapping[str, float] = field(default_factory=dict)
     """What reasons start from, by model input; of the training set alone."""
+    label_scale: tuple[float, float] | None = None
+    """Mean and standard deviation of the training split's labels, where `train` asks for them."""
 
     @property
     def num_rows(self) -> dict[str, int]:
@@ -80,6 +82,7 @@ class Data:
             self.versions,
             judged_on=judged_on,
             class_weights=class_weights(settings, self.class_counts),
+            label_scale=self.label_scale,
             code=code or own_code(settings.model),
             threshold=self.threshold,
         )

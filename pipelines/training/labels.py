@@ -46,6 +46,16 @@ def class_counts(rows: DataFrame, column: str = "_label") -> dict[int, int]:
     return {int(row[column]): int(row["count"]) for row in found}
 
 
+def label_scale(rows: DataFrame, column: str = "_label") -> tuple[float, float]:
+    """Return mean and standard deviation of the labels; `rows` are those of the training split."""
+    from pyspark.sql import functions as F
+
+    label = F.col(column).cast("double")
+    row = rows.agg(F.avg(label), F.stddev_pop(label)).head()
+    assert row is not None  # an aggregate without groups is one row
+    return float(row[0] or 0.0), float(row[1] or 0.0)
+
+
 def class_weights(settings: Train, counts: Mapping[int, int]) -> tuple[float, ...] | None:
     """Return each class's weight in the loss, or None where all rows count alike.
 

@@ -41,6 +41,8 @@ class Work:
     """The split that the trained model is evaluated on."""
     class_weights: Sequence[float] | None = None
     """What `labels.class_weights` makes of the settings and the training split's counts."""
+    label_scale: tuple[float, float] | None = None
+    """Mean and standard deviation of the training split's labels, with `train.scale_label`."""
     code: OwnCode | None = None
     """The code of a model of the user's own."""
     threshold: Threshold = DEFAULT
@@ -54,6 +56,7 @@ class Work:
             **self.settings.model_dump(mode="json", exclude=MAY_CHANGE),
             "versions": dict(self.versions),
             "inputs": [[one.name, one.kind, one.cardinality, one.shape] for one in self.inputs],
+            **({"label_scale": list(self.label_scale)} if self.label_scale else {}),
             # It decides the accuracy that early stopping may watch, and metrics of a trial.
             **({"threshold": plain(self.threshold)} if self.threshold != DEFAULT else {}),
         }
@@ -108,6 +111,7 @@ def _train_rank(rank: Rank, work: Work) -> Trained:
 
     from pipelines.training.models import build_model
     from pipelines.training.models.inference import inference_model, model_bytes
+    from pipelines.training.models.unit import in_unit
     from pipelines.training.optimizer import Pace, build_optimizer
 
     # Names of layers count from 1 again: dropout follows them, and Python workers are reused.
@@ -122,6 +126,8 @@ def _train_rank(rank: Rank, work: Work) -> Trained:
         settings.outputs,
         settings.precision,
     )
+    if work.label_scale is not None:
+        model = in_unit(model, *work.label_scale)
     epoch = rows.training(0, collective.rank, collective.size, 0)
     pace = Pace(epoch.steps, settings.epochs, settings.batch_size)
     optimizer = scaled(build_optimizer(settings.optimizer, pace), settings.precision)

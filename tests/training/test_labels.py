@@ -66,6 +66,15 @@ def test_labels_out_of_range_are_told_with_column_values_and_rows(spark) -> None
 
 
 @pytest.mark.tensorflow
+@pytest.mark.spark
+def test_the_scale_of_a_label_is_that_of_the_rows_given(spark) -> None:
+    from pipelines.training.labels import label_scale
+
+    rows = spark.createDataFrame([(1.0,), (3.0,)], "_label FLOAT")
+    assert label_scale(rows) == (2.0, 1.0)
+    assert label_scale(rows.where("false")) == (0.0, 0.0)
+
+
 def test_a_model_of_ones_own_with_a_wrong_shape_is_told_before_ranks_start() -> None:
     import sys
 
