@@ -15,6 +15,7 @@ from pipelines.commands import (
     privacy,
     quarantine,
     serving,
+    starting,
     upkeep,
     whole,
 )
@@ -46,6 +47,7 @@ def tidemill(
 
 
 _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
+    "Beginning": (starting.init,),
     "Whole runs": (whole.run, whole.story, whole.land),
     "Models as a service": (serving.serve, serving.explain, models.rollback),
     "Keeping the lake": (upkeep.maintain, upkeep.vacuum, upkeep.reproduce),

@@ -152,7 +152,7 @@ def _train(run: Run, bundle: Bundle, snapshots: Mapping[str, Snapshot], folder: 
     mean, deviation = bundle.manifest.get("label_scale", (0.0, 1.0))
     scale = (mean, deviation) if settings.scale_label else None
     threshold = bundle.decision_threshold or 0.5
-    data = Data("", snapshots, inputs, bundle.tables, counts, threshold, scale)
+    data = Data("", snapshots, inputs, bundle.tables, counts, threshold, label_scale=scale)
     work = data.work(settings, folder, code=bundle.code)
     work.rows.check()
     task = functools.partial(train_rank, work=work)

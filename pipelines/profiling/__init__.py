@@ -1,0 +1,1 @@
+"""From a folder of files to a pipeline: what the files hold, and the settings that fit it."""
