@@ -158,13 +158,15 @@ class _Service:
             raise Refused(413, f"the body has more than {limit:,} bytes (`serve.max_bytes`).")
         return b"".join(parts)
 
-    async def _data(self, request: Request, read: Callable[[Any], Any]) -> Any:
+    async def _data(
+        self, request: Request, read: Callable[[Any], Any], takes_nan: bool = False
+    ) -> Any:
         kind = request.headers.get("content-type", "application/json").partition(";")[0].strip()
         if kind.lower() != "application/json":
             raise Refused(415, f"received Content-Type {kind!r}; expected application/json.")
         body = await self._body(request)
         try:
-            return read(forms.parse_json(body))
+            return read(forms.parse_json(body, takes_nan))
         except PredictionError as error:
             raise Refused(400, str(error)) from error
 
@@ -251,7 +253,7 @@ class _Service:
             except PredictionError as error:
                 raise Refused(400, str(error)) from error
         elif kind == "application/json":
-            data = await self._data(request, forms.mlflow_data)
+            data = await self._data(request, forms.mlflow_data, takes_nan=True)
         else:
             raise Refused(
                 415, f"received Content-Type {kind!r}; expected application/json or text/csv."

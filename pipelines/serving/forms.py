@@ -19,17 +19,22 @@ import numpy as np
 
 from pipelines.errors import PredictionError
 from pipelines.serving.columns import RawColumn
-from pipelines.serving.predictor import Predictions
+from pipelines.serving.predictor import Predictions, plain
 
 MLFLOW_FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 _DATATYPES = {"boolean": "BOOL", "tinyint": "INT8", "smallint": "INT16", "int": "INT32"}
 _DATATYPES |= {"bigint": "INT64", "float": "FP32", "double": "FP64", "decimal": "FP64"}
 
 
-def parse_json(body: bytes) -> Any:
-    """Read strict JSON: neither NaN nor Infinity, no name twice in an object."""
+def parse_json(body: bytes, takes_nan: bool = False) -> Any:
+    """Read strict JSON: no name twice in an object, and neither NaN nor Infinity.
+
+    With `takes_nan` these are numbers: MLflow's own client writes a missing one as NaN.
+    """
 
     def refuse(constant: str) -> Any:
+        if takes_nan:
+            return float(constant)
         raise PredictionError(f"{constant} is no JSON; a value that is not known is null.")
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -240,5 +245,5 @@ def _v2_output(name: str, values: Any) -> dict[str, Any]:
         "name": name,
         "shape": list(values.shape),
         "datatype": "INT64" if np.issubdtype(values.dtype, np.integer) else "FP64",
-        "data": values.ravel().tolist(),
+        "data": plain(values.ravel()),
     }

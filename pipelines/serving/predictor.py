@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 import re
 import threading
 from collections.abc import Callable, Sequence
@@ -57,14 +58,22 @@ class Predictions:
             "predicted_label": self.predicted_label,
             "probabilities": self.probabilities,
         }
-        there = {
-            name: values if isinstance(values, list) else values.tolist()
-            for name, values in named.items()
-            if values is not None
-        }
+        there = {name: plain(values) for name, values in named.items() if values is not None}
         return [
             dict(zip(there, values, strict=True)) for values in zip(*there.values(), strict=True)
         ]
+
+
+def plain(values: Any) -> list[Any]:
+    """Return values as JSON has them: what is no number becomes None."""
+    if isinstance(values, list):
+        return values
+    if values.ndim > 1:
+        return [plain(row) for row in values]
+    found: list[Any] = values.tolist()
+    if np.isfinite(values).all():
+        return found
+    return [one if math.isfinite(one) else None for one in found]
 
 
 def said(
