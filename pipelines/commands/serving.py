@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from pipelines.commands.options import WITH_SPARK, Options, lake_of, print_json, shares
-from pipelines.config.threshold import in_training
 from pipelines.terminal import set_up_logging
 
 TOKEN = "TIDEMILL_SERVE_TOKEN"
@@ -27,6 +26,7 @@ def explain(
     top: Annotated[int, typer.Option("--top", min=1, help="Columns to tell of.")] = 5,
 ) -> None:
     """Say what made the champion say what it says of some feature rows; writes nothing."""
+    from pipelines.config.threshold import in_training
     from pipelines.reasons.words import in_words
     from pipelines.registry.bundle import load_bundle
     from pipelines.registry.champion import champion
@@ -86,6 +86,7 @@ def serve(
 
     import uvicorn
 
+    from pipelines.config.threshold import in_training
     from pipelines.registry.bundle import load_bundle
     from pipelines.registry.champion import champion
     from pipelines.serving.access import AccessLog, silent
