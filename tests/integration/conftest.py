@@ -1,10 +1,12 @@
 """What tests of this folder share: a scored lake's beginnings, and a query over one table."""
 
 import datetime as dt
+import shutil
 from dataclasses import replace
 
 import pytest
 
+from pipelines.lake.catalog import Lake
 from pipelines.lake.read import latest_version
 from pipelines.lake.write import replace_slice
 from pipelines.registry.bundle import save_bundle
@@ -26,21 +28,23 @@ def flight(day, number, distance, is_late):
     return (day, "UA", number, "EWR", distance, is_late)
 
 
-@pytest.fixture
-def features(spark, lake):
+def _features(spark):
     """Two days of features; the second day's labels are still to come."""
     rows = [flight(FIRST, n, 100.0 * n, n % 2) for n in range(1, 21)]
     rows += [flight(SECOND, n, 150.0 * n, None) for n in range(1, 11)]
-    frame = spark.createDataFrame(rows, SCHEMA)
-    replace_slice(frame, lake, "gold.flights", "true", partition_by=["flight_date"])
-    return frame
+    return spark.createDataFrame(rows, SCHEMA)
 
 
-@pytest.fixture
-def promoted(spark, lake, features, bundle):
-    """The champion: a bundle made by hand from these features."""
-    folder = f"{lake.training('flights', 'hand-made')}/bundle"
-    version = latest_version(spark, lake, "gold.flights")
+@pytest.fixture(scope="session")
+def _beginnings(spark, bundle, tmp_path_factory):
+    """Two lakes to copy: with the features alone, and with a champion too."""
+    folder = tmp_path_factory.mktemp("beginnings")
+    featured, crowned = Lake(str(folder / "featured")), Lake(str(folder / "crowned"))
+    frame = _features(spark)
+    replace_slice(frame, featured, "gold.flights", "true", partition_by=["flight_date"])
+    shutil.copytree(featured.root, crowned.root)
+    folder = f"{crowned.training('flights', 'hand-made')}/bundle"
+    version = latest_version(spark, crowned, "gold.flights")
     tables = {"gold.flights": version, "gold.flights_training": 0}
     manifest = {
         "training_set": "gold.flights_training",
@@ -49,8 +53,24 @@ def promoted(spark, lake, features, bundle):
     }
     save_bundle(folder, replace(bundle, manifest={**bundle.manifest, **manifest}))
     record = TrainingRecord("flights", "hand-made", {}, {"roc_auc": 0.6}, [], {})
-    record_training(lake, "flights_late", record, folder)
-    make_champion(lake, candidate(lake, "flights_late"))
+    record_training(crowned, "flights_late", record, folder)
+    make_champion(crowned, candidate(crowned, "flights_late"))
+    return featured, crowned
+
+
+@pytest.fixture
+def features(spark, lake, _beginnings):
+    """Two days of features in the lake; the second day's labels are still to come."""
+    featured, _ = _beginnings
+    shutil.copytree(featured.root, lake.root)
+    return _features(spark)
+
+
+@pytest.fixture
+def promoted(lake, features, _beginnings):
+    """The champion: a bundle made by hand from these features."""
+    _, crowned = _beginnings
+    shutil.copytree(crowned.root, lake.root, dirs_exist_ok=True)
 
 
 def sales_pipeline(folder, lake, sql, **featurize):
