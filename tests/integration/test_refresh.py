@@ -238,7 +238,7 @@ def test_two_runs_at_once_without_a_lock_lose_no_change(made, monkeypatch):
     The newer run has not seen the new day, so it does not make it again. What has changed behind
     that day is found by the next run all the same.
     """
-    look, make = featurize._look, featurize._make
+    look, make = featurize._look, featurize.make_days
     monkeypatch.setattr("pipelines.runner.one_at_a_time", lambda *_: ExitStack())
 
     def what_a_run_sees():
@@ -260,7 +260,7 @@ def test_two_runs_at_once_without_a_lock_lose_no_change(made, monkeypatch):
             made.run(date=day)
 
     def make_after_the_older_run(*given):
-        monkeypatch.setattr(featurize, "_make", make)
+        monkeypatch.setattr(featurize, "make_days", make)
         run(day(20), older)
         return make(*given)
 
@@ -268,7 +268,7 @@ def test_two_runs_at_once_without_a_lock_lose_no_change(made, monkeypatch):
     older = what_a_run_sees()
     made.sell((day(20), "a", 2))
     newer = what_a_run_sees()
-    monkeypatch.setattr(featurize, "_make", make_after_the_older_run)
+    monkeypatch.setattr(featurize, "make_days", make_after_the_older_run)
     run(day(5), newer)
     assert made.gold().where("n = 1 AND day = DATE'2024-01-20'").count() == 1
     made.run()

@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 
 from pipelines.cleaning.batch import Bronze
+from pipelines.cleaning.begin import FoundBronze
 from pipelines.errors import LakeError
 from pipelines.features.due import Found
 from pipelines.run import Resolved, Versions
-from pipelines.stages import clean, monitor, promote, score
+from pipelines.stages import monitor, promote, score
 
 MODEL = {"name": "m", "version": 2, "run_id": "r", "bundle": "lake:/_training/p/r/bundle"}
 STORED: list[tuple[type[Resolved], dict[str, Any]]] = [
-    (clean._Resolved, {"bronze": {"flights": {"version": 3, "id": "x"}, "planes": None}}),
+    (FoundBronze, {"bronze": {"flights": {"version": 3, "id": "x"}, "planes": None}}),
     (
         Found,
         {
@@ -39,7 +40,7 @@ def test_a_stored_record_is_read_and_stored_as_it_was(kind, stored):
 
 
 def test_bronze_is_typed_again():
-    assert clean._Resolved.of(STORED[0][1]).bronze == {"flights": Bronze(3, "x"), "planes": None}
+    assert FoundBronze.of(STORED[0][1]).bronze == {"flights": Bronze(3, "x"), "planes": None}
 
 
 def test_a_note_of_a_release_before_a_field_has_none_and_a_newer_ones_field_is_left_out():
