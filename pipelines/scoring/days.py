@@ -16,6 +16,7 @@ from pipelines.lake.read import latest_version
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row
 
+    from pipelines.lake.opened import OpenedLake
     from pipelines.run import Run
 
 
@@ -53,9 +54,7 @@ def chosen_rows(run: Run, where: str | None, limit: int) -> list[Row]:
 
     `where` is an SQL condition over the columns. Raises ScoringError where there are none.
     """
-    table = run.tables.features
-    version = latest_version(run.spark, run.lake, table, f"featurize {run.pipeline.name}")
-    opened = run.open({str(table): version})
+    table, opened = run.tables.features, _look(run)
     wanted = wanted_rows(run, opened.read(table), opened.named(table))
     rows = wanted.rows.where(where) if where else wanted.rows
     found = rows.orderBy(*run.pipeline.featurize.grain).limit(limit).collect()
@@ -66,6 +65,13 @@ def chosen_rows(run: Run, where: str | None, limit: int) -> list[Row]:
             "--where."
         )
     return found
+
+
+def _look(run: Run) -> OpenedLake:
+    """Open the features at their newest version."""
+    table = run.tables.features
+    version = latest_version(run.spark, run.lake, table, f"featurize {run.pipeline.name}")
+    return run.open({str(table): version})
 
 
 def _check_covered(run: Run, features: DataFrame, source: str, days: Days) -> None:
