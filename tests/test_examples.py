@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from pipelines.config.load import load_pipeline
+from pipelines.registry.bundle import save_bundle
 from tests.bundles import small_bundle
 from tests.conftest import ROOT
 
@@ -56,6 +57,7 @@ def small_lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     said = {**keys, "scoring_date": [DAY], "prediction": [0.5]}
     write_deltalake(lake / "predictions" / "flights_late", pa.table(said))
     bundle = small_bundle(tmp_path)
+    save_bundle(str(lake / "_training" / "flights" / "RUN" / "bundle"), bundle)
     monkeypatch.setattr("pipelines.explore.Explorer.champion", lambda _: bundle)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipelines.config.names import silver_table
 from pipelines.profiling.features import quoted
 from pipelines.profiling.plan import DELIVERED, ROW_KEY, Plan
 from pipelines.profiling.types import Typed
@@ -49,7 +50,7 @@ def query_text(plan: Plan) -> str:
     lines = ",\n".join(_selected(name, expression) for name, expression in parts.items())
     return (
         f"-- One row per {' and '.join(key)}: what is known of it, and {plan.label_name} where it "
-        f"is known.\nSELECT\n{lines}\nFROM silver.{plan.name}\n"
+        f"is known.\nSELECT\n{lines}\nFROM {silver_table(plan.name)}\n"
         f"WHERE {of_row if of_row.startswith('CAST') else quoted(day)} BETWEEN :since AND :until\n"
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from pipelines.config.names import silver_table
 from pipelines.profiling.facts import share
 from pipelines.profiling.features import quoted
 from pipelines.profiling.plan import (
@@ -114,7 +115,7 @@ def _derived(plan: Plan) -> Iterator[tuple[str, tuple[str, str]]]:
 
 
 def _featurize(plan: Plan) -> Iterator[str]:
-    table, day = f"silver.{plan.name}", day_column(plan)
+    table, day = silver_table(plan.name), day_column(plan)
     yield "\nfeaturize:\n"
     yield line(2, "table", plan.name)
     yield line(2, "sql", ["features.sql"])
