@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from pipelines.encoding.images import EXPECTED, decode
 from pipelines.errors import ScoringError
+from pipelines.quiet import load_tensorflow
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -71,8 +72,7 @@ def predictor(bundle: Bundle, key: str) -> Callable[[dict[str, Array]], Array]:
     The function takes inputs by name, each (rows, *shape), and returns float64 (rows, outputs).
     """
     if key not in _loaded:
-        import tensorflow as tf
-
+        tf = load_tensorflow()
         model = bundle.load_model()
         # One compiled call for any number of rows; `predict` would add a loop around each batch.
         compiled = tf.function(model, reduce_retracing=True)
