@@ -19,18 +19,6 @@ from tests.bundles import SPEC
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def no_server():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        yield
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    return Lake(str(tmp_path_factory.mktemp("lake")))
-
-
 def trained(lake: Lake, model: str, count: int) -> list[RegisteredModel]:
     found = []
     for number in range(1, count + 1):

@@ -27,18 +27,6 @@ from pipelines.registry.store import open_client, tracking_uri
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def no_server():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        yield
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    return Lake(str(tmp_path_factory.mktemp("lake")))
-
-
 def train(lake: Lake, model: str, run_id: str) -> RegisteredModel:
     folder = f"{lake.training('toy', run_id)}/bundle"
     save_bundle(folder, Bundle({"run_id": run_id, "tables": {}}, "{}", b"model"))
